@@ -1,0 +1,59 @@
+//! What a library takes from the machine besides storage: time and randomness.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Time and randomness, handed in so that tests and simulations decide them.
+pub trait Host: Debug + Send + Sync + 'static {
+    /// The wall clock. For display and retention only: no protocol compares two machines' clocks.
+    fn now(&self) -> SystemTime;
+
+    /// A clock that only goes forward, from an arbitrary start.
+    fn monotonic(&self) -> Duration;
+
+    /// Fills `bytes` with random ones that nobody else will ever draw.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if the machine has no source of randomness.
+    fn fill_random(&self, bytes: &mut [u8]) -> Result<()>;
+}
+
+/// The operating system's clocks and randomness.
+#[derive(Debug)]
+pub struct SystemHost {
+    start: Instant,
+}
+
+impl SystemHost {
+    /// A host whose monotonic clock starts now.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    pub fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Default for SystemHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads clock and randomness")]
+impl Host for SystemHost {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) -> Result<()> {
+        getrandom::fill(bytes).map_err(|error| {
+            Error::new(ErrorKind::Internal, "draw", "randomness", "the machine gave none").with_source(error)
+        })
+    }
+}

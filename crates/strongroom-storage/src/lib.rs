@@ -1,0 +1,26 @@
+//! The storage trait of strongroom, the words it speaks, and its file and memory backends.
+//!
+//! [`ExternalStorage`] is a flat map from [`Location`] to bytes with ten numbered promises. Everything above it (content
+//! addressing, workflow storage, the command line) works on any implementation of it.
+#![forbid(unsafe_code)]
+
+mod digest;
+mod error;
+mod host;
+mod location;
+mod options;
+mod source;
+mod storage;
+mod unblock;
+
+pub use digest::{Digest, DigestSet, Digests, Hasher, Md5Digest, Sha256Digest};
+pub use error::{Error, ErrorKind, Result};
+pub use host::{Host, SystemHost};
+pub use location::Location;
+pub use options::{
+    ByteRange, ByteStream, Capabilities, Durability, ListOptions, ListedObject, Listing, Loaded, LocalPath, Metadata,
+    StoreItem, StoreMode, StoreOptions, Stored,
+};
+pub use source::{FileIdentity, PathSource, Source, SourceFile};
+pub use storage::{ContentNamer, ExternalStorage};
+pub use unblock::unblock;
