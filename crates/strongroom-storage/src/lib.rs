@@ -8,7 +8,10 @@ mod digest;
 mod error;
 mod host;
 mod location;
+mod memory;
 mod options;
+mod prefix;
+mod read_only;
 mod source;
 mod storage;
 mod unblock;
@@ -17,10 +20,13 @@ pub use digest::{Digest, DigestSet, Digests, Hasher, Md5Digest, Sha256Digest};
 pub use error::{Error, ErrorKind, Result};
 pub use host::{Host, SystemHost};
 pub use location::Location;
+pub use memory::MemoryStorage;
 pub use options::{
     ByteRange, ByteStream, Capabilities, Durability, ListOptions, ListedObject, Listing, Loaded, LocalPath, Metadata,
     StoreItem, StoreMode, StoreOptions, Stored,
 };
+pub use prefix::PrefixStorage;
+pub use read_only::ReadOnlyStorage;
 pub use source::{FileIdentity, PathSource, Source, SourceFile};
 pub use storage::{ContentNamer, ExternalStorage};
 pub use unblock::unblock;

@@ -1,5 +1,6 @@
 //! Names of stored bytes, checked and normalised once, at the edge.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -127,6 +128,13 @@ impl fmt::Debug for Location {
 
 impl AsRef<str> for Location {
     fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Maps and sets of locations can be asked by string; both have the same order and hash.
+impl Borrow<str> for Location {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
