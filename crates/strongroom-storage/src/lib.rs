@@ -4,6 +4,7 @@
 //! addressing, workflow storage, the command line) works on any implementation of it.
 #![forbid(unsafe_code)]
 
+pub mod blocking;
 mod digest;
 mod error;
 mod host;

@@ -1,0 +1,123 @@
+//! The runtime on which blocking callers wait.
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// More threads than this bring nothing: blocking work has threads of its own, and the caller's thread runs the future.
+const MAX_WORKERS: usize = 8;
+
+static SHARED: Shared = Shared(Mutex::new(None));
+
+/// Runs `future` to its end and returns what it gives, while this thread waits.
+///
+/// All calls share one Tokio runtime, which the first one makes. A thread that is inside another Tokio runtime may call
+/// this too: a helper thread then runs the future. Such a thread does nothing else for its own runtime meanwhile, so inside
+/// async code `.await` is better.
+///
+/// ```
+/// # use strongroom_storage::{ExternalStorage, Location, MemoryStorage, blocking};
+/// let storage = MemoryStorage::new();
+/// let location = Location::parse("a")?;
+/// blocking::wait(storage.store_bytes(&location, "1".into()))?;
+/// assert!(blocking::wait(storage.exists(&location))?);
+/// # Ok::<(), strongroom_storage::Error>(())
+/// ```
+///
+/// # Panics
+/// If `future` panics, with its panic. If the operating system gives no thread.
+pub fn wait<F>(future: F) -> F::Output
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let runtime = SHARED.of_process(std::process::id());
+    if Handle::try_current().is_err() {
+        return runtime.block_on(future);
+    }
+    thread::scope(|scope| match scope.spawn(|| runtime.block_on(future)).join() {
+        Ok(output) => output,
+        Err(panic) => resume_unwind(panic),
+    })
+}
+
+/// The runtime of this process. A fork has the memory of its parent's runtime but not the threads, and needs another one.
+struct Shared(Mutex<Option<(u32, Arc<Runtime>)>>);
+
+impl Shared {
+    fn of_process(&self, process: u32) -> Arc<Runtime> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*shared {
+            Some((made_by, runtime)) if *made_by == process => Arc::clone(runtime),
+            _ => {
+                let runtime = Arc::new(make());
+                if let Some((_, parents)) = shared.replace((process, Arc::clone(&runtime))) {
+                    // To drop it would be to wait for threads that are not there.
+                    std::mem::forget(parents);
+                }
+                runtime
+            }
+        }
+    }
+}
+
+fn make() -> Runtime {
+    let workers = thread::available_parallelism().map_or(1, |threads| threads.get().min(MAX_WORKERS));
+    Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("strongroom")
+        .enable_all()
+        .build()
+        .expect("the operating system gives a few threads and file descriptors")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_without_a_runtime_can_wait() {
+        assert_eq!(wait(crate::unblock(|| Ok(7))).expect("no error"), 7);
+    }
+
+    #[tokio::test]
+    async fn a_thread_of_a_single_threaded_runtime_can_wait() {
+        assert_eq!(wait(crate::unblock(|| Ok(7))).expect("no error"), 7);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_thread_of_a_multi_threaded_runtime_can_wait() {
+        assert_eq!(wait(crate::unblock(|| Ok(7))).expect("no error"), 7);
+    }
+
+    #[test]
+    fn a_future_that_is_waited_for_can_wait_itself() {
+        assert_eq!(wait(async { wait(async { wait(crate::unblock(|| Ok(7))) }) }).expect("no error"), 7);
+    }
+
+    #[test]
+    fn a_future_may_borrow_from_its_caller() {
+        let text = String::from("borrowed");
+        assert_eq!(wait(async { text.len() }), 8);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_callers_panic() {
+        let panic = std::panic::catch_unwind(|| wait(async { panic!("it broke") })).expect_err("it panics");
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"it broke"));
+    }
+
+    #[test]
+    fn one_process_shares_one_runtime_and_a_fork_has_its_own() {
+        let shared = Shared(Mutex::default());
+        let parents = shared.of_process(1);
+        assert!(Arc::ptr_eq(&parents, &shared.of_process(1)));
+        let childs = shared.of_process(2);
+        assert!(!Arc::ptr_eq(&parents, &childs));
+        assert!(Arc::ptr_eq(&childs, &shared.of_process(2)));
+        assert_eq!(childs.block_on(async { 7 }), 7);
+    }
+}
