@@ -4,6 +4,8 @@
 mod tests;
 mod transfer;
 
+pub(crate) use transfer::{last_attempt, present, withdraw};
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,12 +1,16 @@
 //! What a transfer stored: handles, sizes, digests.
 
 use futures::TryStreamExt;
+use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use strongroom_storage::{Digest, Error, ErrorKind, Result};
 
 use crate::handle::Handle;
 use crate::resource::Resource;
 use crate::storages::Storages;
+
+/// How many requests for metadata are under way at once.
+const AT_ONCE: usize = 16;
 
 /// What a transfer stored, sorted by name.
 ///
@@ -55,11 +59,8 @@ impl Receipt {
     /// # Errors
     /// Those of [`ReceiptEntry::verify_record`], for the first file that differs.
     pub async fn verify_records(&self, storages: &Storages) -> Result<()> {
-        let mut failed = Vec::new();
-        for entry in &self.entries {
-            failed.extend(entry.verify_record(storages).await.err());
-        }
-        first_of(failed)
+        let answers = stream::iter(&self.entries).map(|entry| entry.verify_record(storages)).buffered(AT_ONCE);
+        first_of(answers.filter_map(async |answer| answer.err()).collect().await)
     }
 }
 

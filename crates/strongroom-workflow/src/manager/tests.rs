@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use futures::stream::BoxStream;
-use strongroom_storage::{
-    Capabilities, Digest, ErrorKind, ExternalStorage, Loaded, Location, MemoryStorage, Metadata, Source, Stored,
-};
+use strongroom_storage::{Digest, ErrorKind, ExternalStorage, Location, MemoryStorage, blocking};
+use strongroom_testkit::{Intercept, Intercepted, Operation, Outcome, RecordingStorage};
 use tempfile::TempDir;
 
 use super::*;
@@ -381,95 +379,94 @@ async fn verifying_names_every_file_that_differs_or_is_gone() {
 
 #[tokio::test]
 async fn a_file_that_changes_while_it_is_transferred_is_changed_and_nothing_is_published() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let (memory, scratch) = (MemoryStorage::new(), tempfile::tempdir().expect("a temporary folder"));
     let victim = scratch.path().join("b.txt");
-    let storage = Meddler {
-        inner: MemoryStorage::new(),
-        before_store: Box::new(move |location| {
-            if location.file_name() == "b.txt" {
-                fs::write(&victim, "longer than it was").expect("written");
-            }
-        }),
-    };
-    let inner = storage.inner.clone();
-    let manager =
-        StorageManager::new(scratch.path(), Arc::new(storage), Namespace::new("dag", "unit").expect("labels"));
+    let storage = meddled(&memory, "b.txt", move || fs::write(&victim, "longer than it was").expect("written"));
+    let manager = StorageManager::new(scratch.path(), storage, Namespace::new("dag", "unit").expect("labels"));
     for name in ["a.txt", "b.txt"] {
         fs::write(scratch.path().join(name), "short").expect("written");
         manager.register(name).expect("legal");
     }
     refused(manager.transfer().await, ErrorKind::Changed, &["b.txt"]);
-    let left: Vec<Location> = inner.iter_contents("").try_collect().await.expect("listed");
+    let left: Vec<Location> = memory.iter_contents("").try_collect().await.expect("listed");
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[tokio::test]
 async fn a_failed_transfer_leaves_what_was_there_before() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let (memory, scratch) = (MemoryStorage::new(), tempfile::tempdir().expect("a temporary folder"));
+    memory.store_bytes(&at("dag/unit/a.txt"), "before".into()).await.expect("stored");
     let victim = scratch.path().join("c.txt");
-    let storage = Meddler {
-        inner: MemoryStorage::new(),
-        before_store: Box::new(move |location| {
-            if location.file_name() == "c.txt" {
-                fs::remove_file(&victim).expect("removed");
-            }
-        }),
-    };
-    let inner = storage.inner.clone();
-    inner.store_bytes(&at("dag/unit/a.txt"), "before".into()).await.expect("stored");
-    let manager =
-        StorageManager::new(scratch.path(), Arc::new(storage), Namespace::new("dag", "unit").expect("labels"));
+    let storage = meddled(&memory, "c.txt", move || fs::remove_file(&victim).expect("removed"));
+    let manager = StorageManager::new(scratch.path(), storage, Namespace::new("dag", "unit").expect("labels"));
     for name in ["a.txt", "b.txt", "c.txt"] {
         fs::write(scratch.path().join(name), "new").expect("written");
         manager.register(name).expect("legal");
     }
     refused(manager.transfer().await, ErrorKind::Missing, &["c.txt"]);
-    let left: Vec<Location> = inner.iter_contents("").try_collect().await.expect("listed");
+    let left: Vec<Location> = memory.iter_contents("").try_collect().await.expect("listed");
     assert_eq!(left, [at("dag/unit/a.txt")]);
 }
 
-/// A storage in which something happens just before an object is stored.
-struct Meddler {
-    inner: MemoryStorage,
-    before_store: Box<dyn Fn(&Location) + Send + Sync>,
+#[tokio::test]
+async fn racing_transfers_of_the_same_new_content_all_succeed() {
+    let (memory, scratch) = (MemoryStorage::new(), tempfile::tempdir().expect("a temporary folder"));
+    let rival = memory.clone();
+    // The rival stores b.txt after this transfer has stored a.txt and before it stores b.txt.
+    let storage = meddled(&memory, "b.txt", move || {
+        let _ = blocking::wait(rival.store(&at("dag/unit/b.txt"), "same".into(), &StoreOptions::create()));
+    });
+    let manager = StorageManager::new(scratch.path(), storage, Namespace::new("dag", "unit").expect("labels"));
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        fs::write(scratch.path().join(name), "same").expect("written");
+        manager.register(name).expect("legal");
+    }
+    let receipt = manager.transfer_with(&StoreOptions::create()).await.expect("the same");
+    assert_eq!(receipt.entries.len(), 3);
 }
 
-impl fmt::Debug for Meddler {
+#[tokio::test]
+async fn a_transfer_is_one_batch() {
+    let (memory, scratch) = (MemoryStorage::new(), tempfile::tempdir().expect("a temporary folder"));
+    let recording = RecordingStorage::new(Arc::new(memory));
+    let storage = Arc::new(recording.clone());
+    let manager = StorageManager::new(scratch.path(), storage, Namespace::new("dag", "unit").expect("labels"));
+    for name in ["b.txt", "a.txt"] {
+        fs::write(scratch.path().join(name), name).expect("written");
+        manager.register(name).expect("legal");
+    }
+    manager.transfer().await.expect("transferred");
+    let lines = recording.lines();
+    assert_eq!(lines, ["iterate dag/unit/", "store dag/unit/a.txt", "store dag/unit/b.txt"], "sorted");
+}
+
+/// Does something just before an object of this name is stored.
+struct Meddler<F> {
+    name: &'static str,
+    meddle: F,
+}
+
+fn meddled(
+    memory: &MemoryStorage,
+    name: &'static str,
+    meddle: impl Fn() + Send + Sync + 'static,
+) -> Arc<dyn ExternalStorage> {
+    Arc::new(Intercepted::with_interceptor(Arc::new(memory.clone()), Meddler { name, meddle }))
+}
+
+impl<F> fmt::Debug for Meddler<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Meddler")
     }
 }
 
-impl fmt::Display for Meddler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("meddler")
-    }
-}
-
 #[async_trait]
-impl ExternalStorage for Meddler {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn store(&self, location: &Location, source: Source, options: &StoreOptions) -> Result<Stored> {
-        (self.before_store)(location);
-        self.inner.store(location, source, options).await
-    }
-
-    async fn load(&self, location: &Location, range: ByteRange) -> Result<Loaded> {
-        self.inner.load(location, range).await
-    }
-
-    async fn metadata(&self, location: &Location) -> Result<Metadata> {
-        self.inner.metadata(location).await
-    }
-
-    async fn delete(&self, location: &Location) -> Result<()> {
-        self.inner.delete(location).await
-    }
-
-    fn iter_contents(&self, prefix: &str) -> BoxStream<'static, Result<Location>> {
-        self.inner.iter_contents(prefix)
+impl<F: Fn() + Send + Sync + 'static> Intercept for Meddler<F> {
+    async fn before(&self, operation: &Operation) -> Result<Outcome> {
+        match operation {
+            Operation::Store { location, .. } if location.file_name() == self.name => (self.meddle)(),
+            _ => {}
+        }
+        Ok(Outcome::default())
     }
 }

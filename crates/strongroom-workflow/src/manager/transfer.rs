@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::TryStreamExt;
 use strongroom_storage::{
-    DigestSet, Error, ErrorKind, ExternalStorage, Location, Result, StoreItem, StoreMode, StoreOptions, Stored, unblock,
+    DigestSet, Error, ErrorKind, ExternalStorage, ListOptions, Location, Result, StoreItem, StoreMode, StoreOptions,
+    Stored, unblock,
 };
 
 use super::StorageManager;
@@ -61,27 +62,49 @@ async fn store_batch(
 ) -> Result<BTreeMap<Location, Stored>> {
     let options = options.with_digests(options.digests.union(DigestSet::BLAKE3));
     let locations: Vec<_> = batch.keys().cloned().collect();
-    let before: Option<BTreeSet<Location>> = match storage.capabilities().atomic_batches || batch.len() == 1 {
+    let before = match storage.capabilities().atomic_batches || batch.len() == 1 {
         true => None,
-        false => Some(storage.iter_contents(&namespace.prefix()).try_collect().await?),
+        false => Some(present(storage, namespace).await?),
     };
     let result = match options.mode {
         StoreMode::Overwrite => store_all(storage, &batch, &options).await,
         StoreMode::Create => store_new(storage, batch, &options).await,
     };
-    let error = match result {
-        Ok(stored) => return Ok(stored),
-        Err(error) => error,
-    };
-    let Some(before) = before else { return Err(error) };
-    let added: Vec<_> = locations.into_iter().filter(|location| !before.contains(location)).collect();
+    match (result, before) {
+        (Err(error), Some(before)) => Err(withdraw(storage, locations, &before, error).await),
+        (result, _) => result,
+    }
+}
+
+/// What is in a namespace.
+pub(crate) async fn present(storage: &dyn ExternalStorage, namespace: &Namespace) -> Result<BTreeSet<Location>> {
+    storage.iter_contents(&namespace.prefix()).try_collect().await
+}
+
+/// Removes what was stored and was not there before, because of `error`, which it returns.
+pub(crate) async fn withdraw(
+    storage: &dyn ExternalStorage,
+    stored: impl IntoIterator<Item = Location>,
+    before: &BTreeSet<Location>,
+    error: Error,
+) -> Error {
+    let added: Vec<_> = stored.into_iter().filter(|location| !before.contains(location)).collect();
     match storage.delete_all(&added).await {
-        Ok(()) => Err(error),
+        Ok(()) => error,
         Err(second) => {
             let detail = format!("{}; and what was stored before that can't be withdrawn: {second}", error.detail());
-            Err(Error::new(error.kind(), error.operation(), error.subject(), detail).with_source(error))
+            Error::new(error.kind(), error.operation(), error.subject(), detail).with_source(error)
         }
     }
+}
+
+/// The highest number of an attempt of a unit that has files in `storage`; 0 if there is none.
+pub(crate) async fn last_attempt(storage: &dyn ExternalStorage, namespace: &Namespace) -> Result<u32> {
+    let prefix = format!("{namespace}.");
+    let listing = storage.list(&ListOptions::directory(&prefix)).await?;
+    let numbers =
+        listing.prefixes.iter().filter_map(|attempt| attempt[prefix.len()..].trim_end_matches('/').parse().ok());
+    Ok(numbers.max().unwrap_or(0))
 }
 
 async fn store_all(
