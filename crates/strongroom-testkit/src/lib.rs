@@ -1,10 +1,12 @@
 //! Conformance suite, reference model and hostile backends for tests of storage.
 #![forbid(unsafe_code)]
 
+pub mod conformance;
 mod crashing;
 mod faulty;
 mod host;
 mod intercept;
+pub mod model;
 mod non_exclusive;
 mod operation;
 mod recording;
