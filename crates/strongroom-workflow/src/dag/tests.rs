@@ -314,6 +314,19 @@ async fn a_second_run_runs_nothing_again() {
 }
 
 #[tokio::test]
+async fn numbers_in_a_result_that_is_used_again_are_the_same_to_the_last_bit() {
+    let (bench, runs) = (Bench::new(), Arc::default());
+    // Read by the usual, faster way these are another number: the units after it would run again.
+    let unit = Unit::new("a", |_| Ok(json!([0.982_660_456_198_300_3, 1.206_914_498_303_287_6e-7])));
+    let after = Unit::new("b", move |context| Ok(context.results["a"].clone())).after("a");
+    let dag = Dag::new("dag").with(unit).with(after).with(chain("c", &[], &runs));
+    let first = bench.run(&dag).await;
+    let second = bench.run(&dag).await;
+    assert!(second.units.iter().all(|result| result.reused), "{second:?}");
+    assert_eq!(second.value::<Vec<f64>>("b").expect("numbers"), first.value::<Vec<f64>>("b").expect("numbers"));
+}
+
+#[tokio::test]
 async fn a_new_unit_makes_only_those_run_again_whose_shared_files_it_needs() {
     let (bench, runs) = (Bench::new(), Arc::default());
     let dag = Dag::new("dag").with(chain("a", &[], &runs)).with(chain("b", &["a"], &runs)).with(chain("x", &[], &runs));
