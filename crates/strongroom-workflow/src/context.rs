@@ -4,14 +4,14 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use strongroom_storage::{ByteRange, Error, ErrorKind, LocalPath, Location, Result, blocking, unblock};
+use strongroom_storage::{ByteRange, Error, ErrorKind, LocalPath, Location, Result, StoreOptions, blocking, unblock};
 
 use crate::handle::Handle;
 use crate::manager::{self, StorageManager, loaded_dir};
@@ -209,16 +209,10 @@ impl UnitContext {
             let detail = format!("registered, but never written: {}", names.join(", "));
             return Err(Error::new(ErrorKind::Missing, "publish", first, detail));
         }
-        let storage = &**self.shared.storage();
-        let both = !self.shared.registered().is_empty() && !self.permanent.registered().is_empty();
-        let before = if both { manager::present(storage, &self.namespace).await? } else { BTreeSet::new() };
-        let shared = self.shared.transfer().await?;
+        let shared = self.shared.transfer_tracked(&StoreOptions::default()).await?;
         match self.permanent.transfer().await {
-            Ok(permanent) => Ok(Published { shared, permanent }),
-            Err(error) => {
-                let stored = shared.entries.iter().map(|entry| entry.handle.location().clone());
-                Err(manager::withdraw(storage, stored, &before, error).await)
-            }
+            Ok(permanent) => Ok(Published { shared: shared.receipt, permanent }),
+            Err(error) => Err(manager::withdraw(&**self.shared.storage(), &shared.added, error).await),
         }
     }
 

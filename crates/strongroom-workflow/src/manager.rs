@@ -4,7 +4,7 @@
 mod tests;
 mod transfer;
 
-pub(crate) use transfer::{last_attempt, present, withdraw};
+pub(crate) use transfer::{Transfer, last_attempt, withdraw};
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ impl StorageManager {
     /// # Errors
     /// Those of [`transfer`](Self::transfer), and [`ErrorKind::AlreadyExists`], with both digests, if there is other content.
     pub async fn transfer_with(&self, options: &StoreOptions) -> Result<Receipt> {
-        transfer::store(self, &self.namespace, self.found(self.registered()).await?, options).await
+        Ok(self.transfer_tracked(options).await?.receipt)
     }
 
     /// Stores one file or directory, registered or not, replacing what is there.
@@ -143,7 +143,8 @@ impl StorageManager {
     /// Those of [`register`](Self::register) and [`transfer`](Self::transfer).
     pub async fn transfer_file(&self, name: impl AsRef<Path>) -> Result<Receipt> {
         let name = self.relative(name.as_ref())?;
-        transfer::store(self, &self.namespace, self.found(vec![name]).await?, &StoreOptions::default()).await
+        let found = self.found(vec![name]).await?;
+        Ok(transfer::store(self, &self.namespace, found, &StoreOptions::default()).await?.receipt)
     }
 
     /// Stores those registered files that are there under the name of attempt `number`, `dag/unit.2/`, where they replace nothing.
@@ -152,7 +153,7 @@ impl StorageManager {
     /// Those of [`transfer_with`](Self::transfer_with) but [`ErrorKind::Missing`].
     pub async fn transfer_partial(&self, number: u32) -> Result<Receipt> {
         let found = Found { missing: Vec::new(), ..self.found(self.registered()).await? };
-        transfer::store(self, &self.namespace.attempt(number)?, found, &StoreOptions::create()).await
+        Ok(transfer::store(self, &self.namespace.attempt(number)?, found, &StoreOptions::create()).await?.receipt)
     }
 
     /// The registered names under which there is nothing in the scratch directory, sorted.
@@ -223,6 +224,11 @@ impl StorageManager {
     /// Those of [`open`](Self::open) and [`Resource::path`].
     pub async fn load_path(&self, handle: &Handle) -> Result<LocalPath> {
         self.open(handle)?.path(&loaded_dir(&self.scratch_dir, &self.name)).await
+    }
+
+    /// Stores every registered file, and says at which locations there was nothing before.
+    pub(crate) async fn transfer_tracked(&self, options: &StoreOptions) -> Result<Transfer> {
+        transfer::store(self, &self.namespace, self.found(self.registered()).await?, options).await
     }
 
     /// The handle of a plain name, registered or not.

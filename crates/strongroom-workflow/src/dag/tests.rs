@@ -287,6 +287,39 @@ async fn when_storage_fails_every_error_is_told_and_scratch_is_removed() {
 }
 
 #[tokio::test]
+async fn whichever_request_fails_a_failed_unit_has_nothing_under_its_name_and_a_good_one_everything() {
+    let unit = || {
+        Unit::new("a", |context| {
+            output(&context.permanent, "1.txt", "1")?;
+            output(&context.permanent, "2.txt", "2")?;
+            output(&context.shared, "3.txt", "3")?;
+            output(&context.shared, "4.txt", "4")?;
+            Ok(Value::Null)
+        })
+    };
+    for fault in [Fault::Refused(ErrorKind::Unavailable), Fault::AnswerLost(ErrorKind::Unavailable)] {
+        for shared in [false, true] {
+            for n in 0.. {
+                let mut bench = Bench::new();
+                bench.options = bench.options.clone().with_keep_shared(true);
+                let faulty = if shared { &bench.shared } else { &bench.permanent };
+                faulty.fail_nth(n, fault);
+                let result = bench.run(&Dag::new("dag").with(unit())).await;
+                if faulty.struck() == 0 {
+                    assert!(n > 3, "it takes more requests than that");
+                    break;
+                }
+                faulty.heal();
+                let own =
+                    bench.listings().await.map(|names| names.iter().filter(|name| name.starts_with("dag/a/")).count());
+                let expected = if result.units[0].outcome.is_ok() { 2 } else { 0 };
+                assert_eq!(own, [expected; 2], "request {n}, {fault:?}, shared: {shared}: {result:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn captured_output_is_in_the_result_and_scratch_stays_when_it_is_to_be_kept() {
     let mut bench = Bench::new();
     bench.options = bench.options.clone().with_keep_scratch(true);

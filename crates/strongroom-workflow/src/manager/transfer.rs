@@ -17,13 +17,21 @@ use crate::scratch::{Found, ScratchFile};
 /// Files by the location that they go to, so in sorted order.
 type Batch = BTreeMap<Location, ScratchFile>;
 
+/// What a transfer did.
+#[derive(Debug, Default)]
+pub(crate) struct Transfer {
+    pub(crate) receipt: Receipt,
+    /// The locations at which there was nothing before.
+    pub(crate) added: Vec<Location>,
+}
+
 /// Stores `found` under `namespace`: all or nothing, as far as the storage can.
 pub(super) async fn store(
     manager: &StorageManager,
     namespace: &Namespace,
     found: Found,
     options: &StoreOptions,
-) -> Result<Receipt> {
+) -> Result<Transfer> {
     if let Some(name) = found.missing.first() {
         let path = manager.scratch_dir.join(name.as_str());
         let detail = format!("there is no file {}; write it before the transfer", path.display());
@@ -37,9 +45,17 @@ pub(super) async fn store(
         names.push((name, location));
     }
     if batch.is_empty() {
-        return Ok(Receipt::default());
+        return Ok(Transfer::default());
     }
-    let stored = store_batch(&*manager.storage, namespace, batch, options).await?;
+    let storage = &*manager.storage;
+    let before: BTreeSet<Location> = storage.iter_contents(&namespace.prefix()).try_collect().await?;
+    let added: Vec<_> = batch.keys().filter(|location| !before.contains(*location)).cloned().collect();
+    let indivisible = storage.capabilities().atomic_batches || batch.len() == 1;
+    let stored = match store_batch(storage, batch, options).await {
+        Ok(stored) => stored,
+        Err(error) if indivisible && !error.may_have_happened() => return Err(error),
+        Err(error) => return Err(withdraw(storage, &added, error).await),
+    };
     let mut entries = Vec::with_capacity(names.len());
     for (name, location) in names {
         let Some((size, Some(blake3))) = stored.get(&location).map(|stored| (stored.size, stored.digests.blake3))
@@ -50,50 +66,18 @@ pub(super) async fn store(
         let handle = Handle::new(manager.name.clone(), location);
         entries.push(ReceiptEntry { name: name.to_string(), handle, size, blake3 });
     }
-    Ok(Receipt { entries })
+    Ok(Transfer { receipt: Receipt { entries }, added })
 }
 
-/// Stores a batch. Where that is not atomic, what a failed one has added is withdrawn.
-async fn store_batch(
-    storage: &dyn ExternalStorage,
-    namespace: &Namespace,
-    batch: Batch,
-    options: &StoreOptions,
-) -> Result<BTreeMap<Location, Stored>> {
-    let options = options.with_digests(options.digests.union(DigestSet::BLAKE3));
-    let locations: Vec<_> = batch.keys().cloned().collect();
-    let before = match storage.capabilities().atomic_batches || batch.len() == 1 {
-        true => None,
-        false => Some(present(storage, namespace).await?),
-    };
-    let result = match options.mode {
-        StoreMode::Overwrite => store_all(storage, &batch, &options).await,
-        StoreMode::Create => store_new(storage, batch, &options).await,
-    };
-    match (result, before) {
-        (Err(error), Some(before)) => Err(withdraw(storage, locations, &before, error).await),
-        (result, _) => result,
-    }
-}
-
-/// What is in a namespace.
-pub(crate) async fn present(storage: &dyn ExternalStorage, namespace: &Namespace) -> Result<BTreeSet<Location>> {
-    storage.iter_contents(&namespace.prefix()).try_collect().await
-}
-
-/// Removes what was stored and was not there before, because of `error`, which it returns.
-pub(crate) async fn withdraw(
-    storage: &dyn ExternalStorage,
-    stored: impl IntoIterator<Item = Location>,
-    before: &BTreeSet<Location>,
-    error: Error,
-) -> Error {
-    let added: Vec<_> = stored.into_iter().filter(|location| !before.contains(location)).collect();
-    match storage.delete_all(&added).await {
+/// Removes what was added, because of `error`, which it returns.
+pub(crate) async fn withdraw(storage: &dyn ExternalStorage, added: &[Location], error: Error) -> Error {
+    match storage.delete_all(added).await {
         Ok(()) => error,
         Err(second) => {
             let detail = format!("{}; and what was stored before that can't be withdrawn: {second}", error.detail());
-            Error::new(error.kind(), error.operation(), error.subject(), detail).with_source(error)
+            Error::new(error.kind(), error.operation(), error.subject(), detail)
+                .with_source(error)
+                .with_outcome_unknown()
         }
     }
 }
@@ -105,6 +89,18 @@ pub(crate) async fn last_attempt(storage: &dyn ExternalStorage, namespace: &Name
     let numbers =
         listing.prefixes.iter().filter_map(|attempt| attempt[prefix.len()..].trim_end_matches('/').parse().ok());
     Ok(numbers.max().unwrap_or(0))
+}
+
+async fn store_batch(
+    storage: &dyn ExternalStorage,
+    batch: Batch,
+    options: &StoreOptions,
+) -> Result<BTreeMap<Location, Stored>> {
+    let options = options.with_digests(options.digests.union(DigestSet::BLAKE3));
+    match options.mode {
+        StoreMode::Overwrite => store_all(storage, &batch, &options).await,
+        StoreMode::Create => store_new(storage, batch, &options).await,
+    }
 }
 
 async fn store_all(
