@@ -1,0 +1,248 @@
+//! Batches: any number of puts, links and removals; those of one namespace appear together or not at all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use strongroom_storage::{DigestSet, Error, Location, Result, Source, StoreMode, Stored};
+
+use crate::config::Layout;
+use crate::entry::{Attributes, Object};
+use crate::names::{Action, Change, Expected, LogName};
+use crate::namespace::Namespace;
+use crate::object::ObjectRef;
+use crate::store::Inner;
+use crate::version::Version;
+use crate::writer::ContentWriter;
+
+/// How one object is put.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PutOptions {
+    /// How it is kept; by default as the store's policy says, or as it is kept already.
+    pub layout: Option<Layout>,
+    /// What to do when there is an object at the location already.
+    pub mode: StoreMode,
+    /// Digests to compute besides BLAKE3 and those of the store's policy.
+    pub digests: DigestSet,
+    /// Facts to keep beside the bytes.
+    pub attributes: Attributes,
+}
+
+impl PutOptions {
+    /// The same with a layout.
+    #[must_use]
+    pub fn with_layout(self, layout: Layout) -> Self {
+        Self { layout: Some(layout), ..self }
+    }
+
+    /// The same with a mode.
+    #[must_use]
+    pub fn with_mode(self, mode: StoreMode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// The same with more digests.
+    #[must_use]
+    pub fn with_digests(self, digests: DigestSet) -> Self {
+        Self { digests, ..self }
+    }
+
+    /// The same with attributes.
+    #[must_use]
+    pub fn with_attributes(self, attributes: Attributes) -> Self {
+        Self { attributes, ..self }
+    }
+}
+
+enum Operation {
+    Put(Source, PutOptions),
+    Link(ObjectRef, StoreMode),
+    Remove(Expected),
+}
+
+/// A view of a batch's progress: how many objects and bytes were taken in so far.
+pub type Progress = Arc<dyn Fn(usize, u64) + Send + Sync>;
+
+/// Operations that are committed together. Where a location is named twice, the last operation counts.
+///
+/// Nothing is read or written before [`commit`](Self::commit).
+pub struct Batch {
+    store: Arc<Inner>,
+    operations: Vec<(Location, Operation)>,
+    message: String,
+    operation: &'static str,
+    progress: Option<Progress>,
+}
+
+/// What a batch did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BatchReceipt {
+    /// The objects that were put or linked, in the order of the operations.
+    pub stored: Vec<Stored>,
+    /// The version of each namespace after its commit. A namespace in which nothing changed keeps its version.
+    pub versions: BTreeMap<Namespace, Version>,
+}
+
+impl Batch {
+    pub(crate) fn new(store: Arc<Inner>) -> Self {
+        Self { store, operations: Vec::new(), message: String::new(), operation: "store", progress: None }
+    }
+
+    /// Says in the history why.
+    #[must_use]
+    pub fn with_message(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
+    }
+
+    /// Calls `progress` after each object that was taken in.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress: Some(progress), ..self }
+    }
+
+    /// The word that errors begin with; `store` by default.
+    pub(crate) fn with_operation(self, operation: &'static str) -> Self {
+        Self { operation, ..self }
+    }
+
+    /// Puts `source` at `location`.
+    pub fn put(&mut self, location: Location, source: impl Into<Source>, options: PutOptions) -> &mut Self {
+        self.operations.push((location, Operation::Put(source.into(), options)));
+        self
+    }
+
+    /// Puts an object of this store under another name, without its bytes moving.
+    pub fn link(&mut self, location: Location, object: ObjectRef, mode: StoreMode) -> &mut Self {
+        self.operations.push((location, Operation::Link(object, mode)));
+        self
+    }
+
+    /// Removes the object at `location`; the commit fails with `Missing` if there is none.
+    pub fn remove(&mut self, location: Location) -> &mut Self {
+        self.operations.push((location, Operation::Remove(Expected::Present)));
+        self
+    }
+
+    /// Removes the object at `location` if there is one.
+    pub fn remove_if_present(&mut self, location: Location) -> &mut Self {
+        self.operations.push((location, Operation::Remove(Expected::PresentOrPass)));
+        self
+    }
+
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// Stores all content, then commits to each namespace, in their order.
+    ///
+    /// When this returns `Ok`, everything is durable and visible. In one namespace all of it appears at once.
+    ///
+    /// # Errors
+    /// Those of [`store`](strongroom_storage::ExternalStorage::store) for each put; `Missing` for a removal of what is not
+    /// there. Then nothing appears in that namespace nor in those after it. Namespaces before it are committed only if it
+    /// was somebody else's commit meanwhile, or the backend, that made it fail.
+    pub async fn commit(self) -> Result<BatchReceipt> {
+        let Self { store, operations, message, operation, progress } = self;
+        let mut receipt = BatchReceipt { stored: Vec::new(), versions: BTreeMap::new() };
+        if operations.is_empty() {
+            return Ok(receipt);
+        }
+        let mut membership = store.sessions.join().await?;
+        let result = async {
+            let mut writer = ContentWriter::new(store.clone(), membership.session().clone());
+            let mut changes: BTreeMap<Namespace, BTreeMap<Arc<str>, Change>> = BTreeMap::new();
+            let mut bytes = 0;
+            for (location, step) in operations {
+                let (action, expected) = match step {
+                    Operation::Put(source, options) => {
+                        let wanted = store.descriptor.digests().union(options.digests);
+                        let named = |error: Error| error_at(error, operation, &location);
+                        let taken = writer.take(source, options.layout, wanted).await.map_err(named)?;
+                        let attributes = options.attributes.with_digests(&taken.digests);
+                        receipt.stored.push(Stored::new(location.clone(), taken.content.size, taken.digests));
+                        (Action::Put(Object { content: taken.content, attributes }), expected(options.mode))
+                    }
+                    Operation::Link(object, mode) => {
+                        let content = writer.secure(&object.object.content).await?;
+                        let attributes = object.object.attributes.clone();
+                        receipt.stored.push(Stored::new(location.clone(), content.size, object.digests()));
+                        (Action::Put(Object { content, attributes }), expected(mode))
+                    }
+                    Operation::Remove(expected) => (Action::Remove, expected),
+                };
+                if let (Action::Put(object), Some(progress)) = (&action, &progress) {
+                    bytes += object.content.size;
+                    progress(receipt.stored.len(), bytes);
+                }
+                let (namespace, name) = Namespace::split(&location);
+                let name: Arc<str> = name.into();
+                let changes = changes.entry(namespace).or_default();
+                let change = Change { name: name.clone(), action, expected };
+                let change = match changes.remove(&name) {
+                    Some(earlier) => {
+                        follow(earlier, change).ok_or_else(|| Error::already_exists(operation, &location))?
+                    }
+                    None => change,
+                };
+                changes.insert(name, change);
+            }
+            writer.finish().await?;
+            let commits: Vec<(Namespace, Vec<Change>)> =
+                changes.into_iter().map(|(namespace, changes)| (namespace, changes.into_values().collect())).collect();
+            if commits.len() > 1 {
+                // What can be refused is refused before the first of them is made.
+                for (namespace, changes) in &commits {
+                    let info = store.commit_info(operation, &message)?;
+                    store.names.check(&LogName::Namespace(namespace.clone()), changes, &info).await?;
+                }
+            }
+            for (namespace, changes) in commits {
+                let info = store.commit_info(operation, &message)?;
+                let log = LogName::Namespace(namespace.clone());
+                let published = store.commit(&mut membership, &log, changes, &info).await?;
+                receipt.versions.insert(namespace, Version::new(published.version));
+            }
+            // A hint that could not be written costs a later reader a little time.
+            store.catalog.cover().await.unwrap_or_default();
+            Ok(receipt)
+        }
+        .await;
+        membership.leave().await;
+        result
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("operations", &self.operations.len()).finish_non_exhaustive()
+    }
+}
+
+fn expected(mode: StoreMode) -> Expected {
+    match mode {
+        StoreMode::Overwrite => Expected::Any,
+        StoreMode::Create => Expected::Absent,
+    }
+}
+
+/// Two changes of one name as one: the last action, under the first expectation. `None` if the first makes an object where the
+/// second wants none.
+fn follow(earlier: Change, later: Change) -> Option<Change> {
+    if later.expected == Expected::Absent && matches!(earlier.action, Action::Put(_)) {
+        return None;
+    }
+    let expected = match earlier.expected {
+        Expected::PresentOrPass => Expected::Any,
+        expected => expected,
+    };
+    Some(Change { expected, ..later })
+}
+
+/// An error about a local file names the file; one about the store names the location.
+fn error_at(error: Error, operation: &'static str, location: &Location) -> Error {
+    if error.operation() == "read" { error } else { error.in_operation(operation, location) }
+}

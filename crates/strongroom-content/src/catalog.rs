@@ -1,0 +1,243 @@
+//! What content there is, as one handle knows it. All of it can be thrown away, and all of it is a guess: before something is
+//! relied on, the session sees for itself that the pack or file is there.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use strongroom_storage::{Digest, ExternalStorage, Host, Location, Result};
+
+use crate::chunk::Place;
+use crate::index::{self, Table};
+use crate::nonce::Nonce;
+use crate::pack::{self, FinishedPack};
+use crate::paths;
+use crate::record::{DigestPrefix, Kind, Record};
+use crate::session::Session;
+
+/// What was learned of the store longer ago than this is learned anew by the next session that wants to know.
+const AGE_MAX: Duration = Duration::from_secs(300);
+/// How many packs may stand in no index file before a writer adds one.
+const UNCOVERED_PACKS_MAX: usize = 64;
+/// How many tails are read at once.
+const READS_AT_ONCE: usize = 16;
+
+/// Where a digest's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub digest: Digest,
+    pub kind: Kind,
+    pub place: Place,
+    /// In bytes, after decompression.
+    pub size: u32,
+}
+
+/// The handle's knowledge of packs, whole files and index files.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    backend: Arc<dyn ExternalStorage>,
+    host: Arc<dyn Host>,
+    known: Mutex<Known>,
+    learning: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// When everything was last listed, by the monotonic clock.
+    learned: Option<Duration>,
+    /// From index files.
+    covered: HashMap<Nonce, Table>,
+    /// From the tails of packs in no index file.
+    loose: HashMap<Nonce, Table>,
+    /// What is in the loose packs, so that not each has to be searched.
+    recent: HashMap<Digest, Vec<Found>>,
+    /// Packs whose index could not be read; verification reports them.
+    unreadable: HashSet<Nonce>,
+    /// Whole files.
+    files: HashMap<Digest, Vec<Nonce>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>) -> Self {
+        Self { backend, host, known: Mutex::default(), learning: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Makes sure that what is known is not too old for `session`, and tells it what was seen on the way.
+    pub(crate) async fn learn_for(&self, session: &Session) -> Result<()> {
+        let now = self.host.monotonic();
+        let fresh = |known: &Known| known.learned.is_some_and(|at| now.saturating_sub(at) < AGE_MAX);
+        if fresh(&self.known()) {
+            return Ok(());
+        }
+        let _turn = self.learning.lock().await;
+        if fresh(&self.known()) {
+            return Ok(());
+        }
+        for location in self.list_and_read().await? {
+            session.saw(location);
+        }
+        Ok(())
+    }
+
+    /// Learns everything anew, for a reader that did not find what it looked for.
+    pub(crate) async fn learn(&self) -> Result<()> {
+        let _turn = self.learning.lock().await;
+        self.list_and_read().await.map(drop)
+    }
+
+    /// Lists packs, files and index files, and reads the indexes that are new. Returns what packs and files there are.
+    async fn list_and_read(&self) -> Result<Vec<Location>> {
+        let now = self.host.monotonic();
+        let indexes: HashSet<Nonce> =
+            self.list(paths::INDEX).await?.iter().filter_map(|location| location.file_name().parse().ok()).collect();
+        let mut seen = self.list(paths::PACKS).await?;
+        let packs: HashSet<Nonce> = seen.iter().filter_map(paths::pack_of).collect();
+        let file_locations = self.list(paths::FILES).await?;
+        let mut files: HashMap<Digest, Vec<Nonce>> = HashMap::new();
+        for (digest, nonce) in file_locations.iter().filter_map(paths::whole_file_of) {
+            files.entry(digest).or_default().push(nonce);
+        }
+        seen.extend(file_locations);
+
+        let unknown: Vec<Nonce> = {
+            let known = self.known();
+            indexes.iter().filter(|nonce| !known.covered.contains_key(*nonce)).copied().collect()
+        };
+        let mut new_covered: HashMap<Nonce, Table> = HashMap::new();
+        for nonce in unknown {
+            // An index file is a hint: what is damaged or was merged meanwhile is read from the packs instead.
+            if let Ok(table) = index::read(&*self.backend, &nonce).await {
+                new_covered.insert(nonce, table);
+            }
+        }
+        let uncovered: Vec<Nonce> = {
+            let mut known = self.known();
+            known.covered.retain(|nonce, _| indexes.contains(nonce));
+            known.covered.extend(new_covered);
+            let covered: HashSet<Nonce> =
+                known.covered.values().flat_map(|table| table.packs.iter().copied()).collect();
+            known.loose.retain(|pack, _| packs.contains(pack) && !covered.contains(pack));
+            packs.iter().filter(|pack| !covered.contains(*pack) && !known.loose.contains_key(*pack)).copied().collect()
+        };
+        let tails: Vec<(Nonce, Result<Table>)> = stream::iter(uncovered)
+            .map(|nonce| async move {
+                let records = pack::read_index(&*self.backend, &nonce).await;
+                (nonce, records.map(|records| Table { packs: [nonce].into(), records }))
+            })
+            .buffer_unordered(READS_AT_ONCE)
+            .collect()
+            .await;
+        let mut known = self.known();
+        known.unreadable.clear();
+        for (nonce, table) in tails {
+            match table {
+                Ok(table) => drop(known.loose.insert(nonce, table)),
+                Err(_) => drop(known.unreadable.insert(nonce)),
+            }
+        }
+        known.files = files;
+        known.recent = recent(&known.loose);
+        known.learned = Some(now);
+        Ok(seen)
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Location>> {
+        self.backend.iter_contents(prefix).try_collect().await
+    }
+
+    /// Where content of this kind with this digest is or was.
+    pub(crate) fn find(&self, kind: Kind, digest: &Digest) -> Vec<Found> {
+        let mut found = self.search(&DigestPrefix::exact(digest));
+        found.retain(|found| found.kind == kind);
+        found
+    }
+
+    /// Everything in packs whose digest begins with `prefix`.
+    pub(crate) fn search(&self, prefix: &DigestPrefix) -> Vec<Found> {
+        let known = self.known();
+        let mut found: Vec<Found> = match prefix.whole() {
+            Some(digest) => known.recent.get(&digest).cloned().unwrap_or_default(),
+            None => {
+                let matching = known.recent.iter().filter(|(digest, _)| prefix.matches(digest));
+                matching.flat_map(|(_, found)| found.iter().copied()).collect()
+            }
+        };
+        for table in known.covered.values() {
+            found.extend(table.records.with_prefix(prefix).filter_map(|record| locate(table, &record)));
+        }
+        found
+    }
+
+    /// The whole files with this digest.
+    pub(crate) fn files(&self, digest: &Digest) -> Vec<Nonce> {
+        self.known().files.get(digest).cloned().unwrap_or_default()
+    }
+
+    /// Whole files whose digest begins with `prefix`.
+    pub(crate) fn search_files(&self, prefix: &DigestPrefix) -> Vec<Digest> {
+        self.known().files.keys().filter(|digest| prefix.matches(digest)).copied().collect()
+    }
+
+    /// Whether no content is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        let known = self.known();
+        known.files.is_empty() && known.recent.is_empty() && known.covered.is_empty()
+    }
+
+    /// Notes a pack that this handle has stored.
+    pub(crate) fn stored_pack(&self, pack: &FinishedPack, table: Table) {
+        let mut known = self.known();
+        for record in &pack.records {
+            if let Some(found) = locate(&table, record) {
+                known.recent.entry(record.digest).or_default().push(found);
+            }
+        }
+        known.loose.insert(pack.nonce, table);
+    }
+
+    /// Notes a whole file that this handle has stored.
+    pub(crate) fn stored_file(&self, digest: Digest, nonce: Nonce) {
+        self.known().files.entry(digest).or_default().push(nonce);
+    }
+
+    /// Adds an index file if many packs stand in none.
+    pub(crate) async fn cover(&self) -> Result<()> {
+        let tables: Vec<Table> = {
+            let known = self.known();
+            if known.loose.len() <= UNCOVERED_PACKS_MAX {
+                return Ok(());
+            }
+            known.loose.values().cloned().collect()
+        };
+        let nonce = Nonce::draw(&*self.host)?;
+        let table = index::write(&*self.backend, &nonce, &tables).await?;
+        let mut known = self.known();
+        for pack in table.packs.iter() {
+            known.loose.remove(pack);
+        }
+        known.covered.insert(nonce, table);
+        known.recent = recent(&known.loose);
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn locate(table: &Table, record: &Record) -> Option<Found> {
+    let pack = *table.packs.get(usize::try_from(record.pack).ok()?)?;
+    let place = Place { pack, offset: record.offset, stored: record.stored, method: record.method };
+    Some(Found { digest: record.digest, kind: record.kind, place, size: record.size })
+}
+
+fn recent(loose: &HashMap<Nonce, Table>) -> HashMap<Digest, Vec<Found>> {
+    let mut recent: HashMap<Digest, Vec<Found>> = HashMap::new();
+    for table in loose.values() {
+        for found in table.records.iter().filter_map(|record| locate(table, &record)) {
+            recent.entry(found.digest).or_default().push(found);
+        }
+    }
+    recent
+}

@@ -1,0 +1,98 @@
+//! Compression of chunks, where it pays.
+
+use bytes::Bytes;
+
+use crate::chunk::Method;
+use crate::codec::{Decoded, Malformed};
+use crate::config::Compression;
+
+/// zstd's level: the fastest that still finds matches.
+const LEVEL: i32 = 1;
+/// Fewer bytes than this are not tried: a frame's header eats the gain.
+const MIN_BYTES: usize = 64;
+/// How many bytes are looked at before more than that are compressed.
+const SAMPLE_BYTES: usize = 4096;
+/// Samples with more bits of order-0 entropy per byte than this are not tried.
+const MAX_ENTROPY_BITS: f32 = 7.2;
+
+/// Compresses `bytes` if the policy allows it and it saves at least a sixteenth.
+pub(crate) fn compress(bytes: Bytes, policy: Compression) -> (Method, Bytes) {
+    let tried = match policy {
+        Compression::None => false,
+        Compression::Zstd => bytes.len() >= MIN_BYTES,
+        Compression::Auto => bytes.len() >= MIN_BYTES && promises_gain(&bytes),
+    };
+    if !tried {
+        return (Method::Plain, bytes);
+    }
+    match zstd::bulk::compress(&bytes, LEVEL) {
+        Ok(compressed) if compressed.len() <= bytes.len() - bytes.len() / 16 => (Method::Zstd, compressed.into()),
+        _ => (Method::Plain, bytes),
+    }
+}
+
+/// The `size` bytes that `stored` holds.
+pub(crate) fn decompress(method: Method, stored: Bytes, size: u32) -> Decoded<Bytes> {
+    let size = usize::try_from(size).map_err(|_| Malformed("a chunk in it is larger than memory"))?;
+    let bytes = match method {
+        Method::Plain => stored,
+        // The capacity bounds what a forged frame can make us allocate.
+        Method::Zstd => zstd::bulk::decompress(&stored, size)
+            .map_err(|_| Malformed("a compressed chunk in it can't be decompressed"))?
+            .into(),
+    };
+    if bytes.len() == size { Ok(bytes) } else { Err(Malformed("a chunk in it has another length than its entry says")) }
+}
+
+/// Whether a sample from the middle (beginnings are often headers) has few enough bits per byte, by Shannon's entropy of its
+/// byte histogram. Trying is cheaper than sampling where there is little.
+fn promises_gain(bytes: &[u8]) -> bool {
+    let Some(start) = (bytes.len() / 2).checked_sub(SAMPLE_BYTES / 2) else { return true };
+    let mut counts = [0u16; 256];
+    for byte in &bytes[start..start + SAMPLE_BYTES] {
+        counts[usize::from(*byte)] += 1;
+    }
+    let share = |count: &u16| f32::from(*count) / SAMPLE_BYTES as f32;
+    let bits: f32 = counts.iter().filter(|count| **count > 0).map(share).map(|p| -p * p.log2()).sum();
+    bits <= MAX_ENTROPY_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(length: usize) -> Bytes {
+        let mut bytes = vec![0; length];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        bytes.into()
+    }
+
+    #[test]
+    fn text_is_compressed_and_noise_is_not() {
+        let text = Bytes::from("the quick brown fox ".repeat(1000));
+        let (method, stored) = compress(text.clone(), Compression::Auto);
+        assert_eq!(method, Method::Zstd);
+        assert!(stored.len() < text.len() / 10);
+        assert_eq!(decompress(method, stored, 20_000).expect("sound"), text);
+        for length in [64, 1000, 4096, 100_000] {
+            assert_eq!(compress(noise(length), Compression::Auto).0, Method::Plain);
+        }
+    }
+
+    #[test]
+    fn the_policy_is_kept() {
+        let text = Bytes::from("ab".repeat(1000));
+        assert_eq!(compress(text.clone(), Compression::None).0, Method::Plain);
+        assert_eq!(compress(text, Compression::Zstd).0, Method::Zstd);
+        assert_eq!(compress(noise(5000), Compression::Zstd).0, Method::Plain);
+    }
+
+    #[test]
+    fn a_frame_that_gives_more_than_it_should_is_refused() {
+        let bomb: Bytes = zstd::bulk::compress(&vec![0; 1 << 20], LEVEL).expect("compresses").into();
+        assert!(decompress(Method::Zstd, bomb.clone(), 1000).is_err());
+        assert!(decompress(Method::Zstd, bomb, (1 << 20) + 1).is_err());
+        assert!(decompress(Method::Zstd, Bytes::from_static(b"no frame"), 8).is_err());
+        assert!(decompress(Method::Plain, Bytes::from_static(b"short"), 8).is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! The content of an object: its digest, its size, and where its bytes are.
+
+use bytes::Bytes;
+use strongroom_storage::Digest;
+
+use crate::chunk::{Cell, Chunk, GRID_BYTES, List, Place};
+use crate::codec::{Decoded, Decoder, Encoder, Malformed};
+use crate::nonce::Nonce;
+
+/// The largest content that is kept inline, in the run itself, in bytes.
+pub(crate) const INLINE_MAX_BYTES: usize = 256;
+
+/// What stands under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Content {
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+    pub body: Body,
+}
+
+/// Where an object's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Body {
+    /// Here.
+    Inline(Bytes),
+    /// One chunk in a pack; its digest is the object's.
+    Packed(Place),
+    /// Chunks in packs, cut by content.
+    Chunked(List<Chunk>),
+    /// A file of its own, with the cells of its grid (none if it has at most one).
+    Whole(Nonce, List<Cell>),
+}
+
+/// How an object is kept, for people and reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kept {
+    /// With its name.
+    Inline,
+    /// As one chunk in a pack.
+    Packed,
+    /// As chunks in packs, cut by content.
+    Chunked,
+    /// As a plain file of its own.
+    Whole,
+}
+
+impl Kept {
+    /// One lower-case word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Packed => "packed",
+            Self::Chunked => "chunked",
+            Self::Whole => "whole",
+        }
+    }
+}
+
+impl Content {
+    /// Content that is kept with its name.
+    pub(crate) fn inline(bytes: Bytes) -> Self {
+        Self { digest: Digest::of(&bytes), size: bytes.len() as u64, body: Body::Inline(bytes) }
+    }
+
+    pub(crate) fn kept(&self) -> Kept {
+        match self.body {
+            Body::Inline(_) => Kept::Inline,
+            Body::Packed(_) => Kept::Packed,
+            Body::Chunked(_) => Kept::Chunked,
+            Body::Whole(..) => Kept::Whole,
+        }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Encoder) {
+        out.u8(match self.body {
+            Body::Inline(_) => 1,
+            Body::Packed(_) => 2,
+            Body::Chunked(_) => 3,
+            Body::Whole(..) => 4,
+        });
+        out.digest(&self.digest);
+        out.u64(self.size);
+        match &self.body {
+            Body::Inline(bytes) => out.short_bytes(bytes),
+            Body::Packed(place) => place.encode(out),
+            Body::Chunked(list) => list.encode(out),
+            Body::Whole(nonce, list) => {
+                out.nonce(nonce);
+                list.encode(out);
+            }
+        }
+    }
+
+    /// Reads what follows the byte `kind`.
+    pub(crate) fn decode(kind: u8, input: &mut Decoder<'_>) -> Decoded<Self> {
+        let (digest, size) = (input.digest()?, input.u64()?);
+        let body = match kind {
+            1 => Body::Inline(Bytes::copy_from_slice(input.short_bytes()?)),
+            2 => Body::Packed(Place::decode(input)?),
+            3 => Body::Chunked(List::decode(input)?),
+            4 => Body::Whole(input.nonce()?, List::decode(input)?),
+            _ => return Err(Malformed("it names an unknown kind of entry")),
+        };
+        let content = Self { digest, size, body };
+        content.check()?;
+        Ok(content)
+    }
+
+    /// Whether the parts fit together, so that no reader has to ask again.
+    fn check(&self) -> Decoded<()> {
+        let sound = match &self.body {
+            Body::Inline(bytes) => bytes.len() as u64 == self.size,
+            Body::Packed(_) => u32::try_from(self.size).is_ok_and(|size| size <= crate::chunk::CHUNK_MAX_BYTES),
+            Body::Chunked(List::Inline(chunks)) => total_size(chunks) == Some(self.size),
+            Body::Whole(_, List::Inline(cells)) => cells.len() as u64 == cell_count(self.size),
+            Body::Chunked(List::Packed(..)) | Body::Whole(_, List::Packed(..)) => true,
+        };
+        if sound { Ok(()) } else { Err(Malformed("a size in it does not fit its content")) }
+    }
+}
+
+/// The size of an object with these chunks.
+pub(crate) fn total_size(chunks: &[Chunk]) -> Option<u64> {
+    chunks.iter().try_fold(0u64, |sum, chunk| sum.checked_add(u64::from(chunk.size)))
+}
+
+/// How many cells a whole file's list has; a file of at most one cell needs none, as its digest says all.
+pub(crate) fn cell_count(size: u64) -> u64 {
+    match size.div_ceil(GRID_BYTES) {
+        0 | 1 => 0,
+        cells => cells,
+    }
+}

@@ -1,0 +1,105 @@
+//! The shape that packs, runs and index files share: magic, body, directory, footer.
+//!
+//! The footer has a fixed length, so one read of a file's tail finds the directory; its checksum covers the directory, and
+//! the directory has what verifies the body.
+
+use bytes::Bytes;
+use strongroom_storage::{ByteRange, Digest, ExternalStorage, Location, Result};
+
+use crate::codec::{Decoded, Decoder, Encoder, Malformed};
+
+/// Bytes of a magic number.
+pub(crate) const MAGIC_BYTES: usize = 8;
+/// Bytes of the footer.
+pub(crate) const FOOTER_BYTES: usize = 8 + 4 + 4 + 32 + MAGIC_BYTES;
+/// How much of a file's end is read at first, in bytes.
+pub(crate) const TAIL_BYTES: u64 = 64 << 10;
+
+/// The magic number at both ends of a file.
+pub(crate) type Magic = &'static [u8; MAGIC_BYTES];
+
+/// What follows the body: the directory and the footer.
+pub(crate) fn seal(magic: Magic, body_end: u64, directory: &[u8]) -> Bytes {
+    let mut out = Encoder::default();
+    out.raw(directory);
+    let mut footer = Encoder::default();
+    footer.u64(body_end);
+    footer.u32(u32::try_from(directory.len()).unwrap_or(u32::MAX));
+    footer.u32(0);
+    let footer = footer.finish();
+    out.raw(&footer);
+    out.digest(&checksum(magic, directory, &footer));
+    out.raw(magic);
+    out.finish().into()
+}
+
+fn checksum(magic: Magic, directory: &[u8], footer: &[u8]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(magic).update(footer).update(directory);
+    hasher.finalize().into()
+}
+
+/// A file whose directory was read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The directory, checked.
+    pub directory: Bytes,
+    /// Where the body ends and the directory begins.
+    pub body_end: u64,
+    /// The end of the file as far as it was read: where in the file it begins, and its bytes.
+    pub tail: (u64, Bytes),
+}
+
+/// Reads the directory of the file at `location`, by one request or two.
+///
+/// # Errors
+/// `Missing` if there is no file; `Corrupt` if it is not what its checksum says.
+pub(crate) async fn open(backend: &dyn ExternalStorage, location: &Location, magic: Magic) -> Result<Opened> {
+    let loaded = backend.load(location, ByteRange::Last(TAIL_BYTES)).await?;
+    let size = loaded.size;
+    let tail = loaded.into_bytes().await?;
+    let footer = Footer::read(magic, size, &tail).map_err(|malformed| malformed.in_file(location))?;
+    let start = size - tail.len() as u64;
+    let directory = if footer.start >= start {
+        let from = usize::try_from(footer.start - start).unwrap_or(usize::MAX);
+        tail.slice(from..from + footer.length)
+    } else {
+        let range = footer.start..footer.start + footer.length as u64;
+        backend.load_bytes(location, range.into()).await?
+    };
+    footer.check(magic, &directory).map_err(|malformed| malformed.in_file(location))?;
+    Ok(Opened { directory, body_end: footer.start, tail: (start, tail) })
+}
+
+struct Footer {
+    start: u64,
+    length: usize,
+    fields: [u8; 16],
+    checksum: [u8; 32],
+}
+
+impl Footer {
+    fn read(magic: Magic, size: u64, tail: &[u8]) -> Decoded<Self> {
+        let footer = tail.last_chunk::<FOOTER_BYTES>().ok_or(Malformed("it is too short"))?;
+        let mut input = Decoder::new(footer);
+        let fields: [u8; 16] = input.array()?;
+        let checksum = input.array()?;
+        if input.raw(MAGIC_BYTES)? != magic {
+            return Err(Malformed("its end is missing or it is another kind of file"));
+        }
+        let mut input = Decoder::new(&fields);
+        let (start, length) = (input.u64()?, input.u32()?);
+        if start.checked_add(u64::from(length)).and_then(|end| end.checked_add(FOOTER_BYTES as u64)) != Some(size) {
+            return Err(Malformed("its length is not what its footer says"));
+        }
+        Ok(Self { start, length: usize::try_from(length).map_err(|_| Malformed("it is too large"))?, fields, checksum })
+    }
+
+    fn check(&self, magic: Magic, directory: &[u8]) -> Decoded<()> {
+        if checksum(magic, directory, &self.fields).as_bytes() == &self.checksum {
+            Ok(())
+        } else {
+            Err(Malformed("its directory does not match its checksum"))
+        }
+    }
+}

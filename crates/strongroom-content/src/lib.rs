@@ -1,0 +1,68 @@
+//! Content-addressed storage over any backend.
+//!
+//! [`ContentStorage`] takes an `Arc<dyn ExternalStorage>` and is one itself. It needs no database, no server and no lock: the
+//! store is the folder or the bucket. Everything in it that matters is immutable, and there is one rule for coordination:
+//! create-if-absent. `FORMAT.md` describes every byte, `ARCHITECTURE.md` why it is so.
+//!
+//! It is not a file system (no partial writes, no locks), not an archive format, and not encrypted.
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`ContentStorage`] | a handle on a store |
+//! | [`Batch`] | puts, links and removals that appear together |
+//! | [`ObjectRef`] | an object that was found, by name, at a version, or by digest |
+//! | [`Snapshot`] | a namespace at one version |
+//! | [`Commit`], [`Difference`], [`Tag`] | history |
+//! | [`VerifyReport`], [`Usage`] | the state of a store |
+//! | [`ContentConfig`], [`OpenOptions`], [`PutOptions`] | how a store is made, opened, and written to |
+#![forbid(unsafe_code)]
+
+mod batch;
+mod catalog;
+mod chunk;
+mod chunker;
+mod codec;
+mod compress;
+mod config;
+mod content;
+mod descriptor;
+mod entry;
+mod envelope;
+mod external;
+mod find;
+mod grid;
+mod history;
+mod index;
+mod names;
+mod namespace;
+mod nonce;
+mod object;
+mod pack;
+mod paths;
+mod read;
+mod record;
+mod run;
+mod session;
+mod snapshot;
+mod store;
+mod tag;
+mod usage;
+mod verify;
+mod version;
+mod writer;
+
+pub use batch::{Batch, BatchReceipt, Progress, PutOptions};
+pub use config::{ChunkSizes, Compression, ContentConfig, Layout, OpenOptions};
+pub use content::Kept;
+pub use descriptor::FORMAT;
+pub use entry::Attributes;
+pub use history::{Commit, Difference};
+pub use namespace::Namespace;
+pub use nonce::Nonce;
+pub use object::ObjectRef;
+pub use snapshot::Snapshot;
+pub use store::ContentStorage;
+pub use tag::Tag;
+pub use usage::{NamespaceUsage, Usage};
+pub use verify::{Problem, VerifyOptions, VerifyReport};
+pub use version::Version;

@@ -1,0 +1,247 @@
+//! Publishing a version: whoever creates its run has committed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream;
+use strongroom_storage::{Error, ErrorKind, Location, Result, Source, StoreOptions};
+
+use super::{LogName, NameLog, State};
+use crate::entry::{Entry, Object};
+use crate::nonce::Nonce;
+use crate::paths;
+use crate::run::{Cursor, Header, Merge, Run, RunWriter};
+
+/// While a namespace's whole state has fewer bytes than this, every commit writes all of it, so that one file is enough to
+/// read it.
+const ONE_RUN_BYTES: u64 = 64 << 10;
+/// How often a creation is tried again whose answers were lost.
+const LOST_ANSWERS: usize = 3;
+
+/// What a commit does to one name.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub name: Arc<str>,
+    pub action: Action,
+    pub expected: Expected,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Put(Object),
+    Remove,
+}
+
+/// What must be under the name before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Anything or nothing.
+    Any,
+    /// Nothing; else `AlreadyExists`.
+    Absent,
+    /// An object; else `Missing`.
+    Present,
+    /// An object, or the change is passed over.
+    PresentOrPass,
+}
+
+/// What a run's header says of a commit.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitInfo {
+    pub id: Nonce,
+    /// Microseconds since 1970.
+    pub time: i64,
+    pub author: Arc<str>,
+    pub message: Arc<str>,
+    /// The operation that it is part of, for errors.
+    pub operation: &'static str,
+}
+
+/// The version after a commit, and whether the commit made it: one that changes nothing makes none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub version: u64,
+    pub made: bool,
+}
+
+impl NameLog {
+    /// Commits `changes` on top of the newest version, all or nothing.
+    ///
+    /// The head is looked for from `since` on, the time the session began. `own` are the versions that this commit has made
+    /// before, in a session that was ended since: names that they set are set again, all others are left alone.
+    ///
+    /// # Errors
+    /// `AlreadyExists` or `Missing` as expected by a change; then nothing was published. Those of the backend; the outcome is
+    /// unknown where they say so.
+    pub(crate) async fn publish(
+        &self,
+        log: &LogName,
+        changes: &[Change],
+        info: &CommitInfo,
+        since: Duration,
+        own: &HashSet<u64>,
+    ) -> Result<Published> {
+        let turn = self.turn(log);
+        let _turn = turn.lock().await;
+        let encoded = log.encode(self.folds_case);
+        let mut lost_answers = 0;
+        loop {
+            let state = self.current(log, Some(since)).await?;
+            let version = state.version + 1;
+            if version >= paths::VERSIONS {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    info.operation,
+                    log,
+                    "it has as many versions as there can be",
+                ));
+            }
+            let entries = self.effective(log, &state, changes, info, version, own).await?;
+            if entries.is_empty() {
+                return Ok(Published { version: state.version, made: false });
+            }
+            let location = paths::version(&encoded, version)?;
+            let pieces = self.build(log, &state, entries, info, version).await?;
+            let source = Source::stream(stream::iter(pieces.into_iter().map(Ok::<Bytes, Error>)));
+            match self.backend.store(&location, source, &StoreOptions::create()).await {
+                Ok(_) => {}
+                Err(error) if error.is_already_exists() => {
+                    if !self.is_own(&location, info).await? {
+                        continue;
+                    }
+                }
+                Err(error) if error.may_have_happened() && lost_answers < LOST_ANSWERS => {
+                    lost_answers += 1;
+                    if !self.is_own(&location, info).await? {
+                        continue;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            return Ok(Published { version, made: true });
+        }
+    }
+
+    /// Whether `changes` would be refused now for what they expect.
+    ///
+    /// # Errors
+    /// As for [`publish`](Self::publish).
+    pub(crate) async fn check(&self, log: &LogName, changes: &[Change], info: &CommitInfo) -> Result<()> {
+        let state = self.current(log, None).await?;
+        self.effective(log, &state, changes, info, state.version + 1, &HashSet::new()).await.map(drop)
+    }
+
+    /// Whether the run at `location` is the one that this commit tried to create.
+    async fn is_own(&self, location: &Location, info: &CommitInfo) -> Result<bool> {
+        match Run::open(&self.backend, location.clone()).await {
+            Ok(run) => Ok(run.header.commit == info.id),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error.with_outcome_unknown()),
+        }
+    }
+
+    /// The entries that `changes` come to on top of `state`: expectations checked, and without those that change nothing.
+    async fn effective(
+        &self,
+        log: &LogName,
+        state: &State,
+        changes: &[Change],
+        info: &CommitInfo,
+        version: u64,
+        own: &HashSet<u64>,
+    ) -> Result<BTreeMap<Arc<str>, Entry>> {
+        let mut entries = BTreeMap::new();
+        for change in changes {
+            let present = state.get(&change.name).await?;
+            let object = match (&change.action, &present) {
+                _ if !own.is_empty() => match (&change.action, &present) {
+                    (Action::Put(object), Some(entry)) if own.contains(&entry.version) => Some(object.clone()),
+                    _ => continue,
+                },
+                (_, Some(_)) if change.expected == Expected::Absent => {
+                    return Err(Error::already_exists(info.operation, self.subject(log, &change.name)));
+                }
+                (_, None) if change.expected == Expected::Present => {
+                    return Err(Error::missing(info.operation, self.subject(log, &change.name)));
+                }
+                (_, None) if change.expected == Expected::PresentOrPass => continue,
+                (Action::Put(object), Some(entry)) => {
+                    let same = |known: &Object| {
+                        known.content.digest == object.content.digest && known.attributes == object.attributes
+                    };
+                    if entry.object.as_ref().is_some_and(same) {
+                        continue;
+                    }
+                    Some(object.clone())
+                }
+                (Action::Put(object), None) => Some(object.clone()),
+                (Action::Remove, Some(_)) => None,
+                (Action::Remove, None) => continue,
+            };
+            let name = change.name.clone();
+            entries.insert(name.clone(), Entry { name, version, time: info.time, object });
+        }
+        Ok(entries)
+    }
+
+    fn subject(&self, log: &LogName, name: &str) -> String {
+        match log {
+            LogName::Namespace(namespace) if namespace.as_str().is_empty() => name.to_string(),
+            LogName::Namespace(namespace) => format!("{namespace}/{name}"),
+            LogName::Tags => format!("tag {name}"),
+        }
+    }
+
+    /// The run of `version`: the commit's entries, merged with the runs that it replaces.
+    async fn build(
+        &self,
+        log: &LogName,
+        state: &State,
+        entries: BTreeMap<Arc<str>, Entry>,
+        info: &CommitInfo,
+        version: u64,
+    ) -> Result<Vec<Bytes>> {
+        let replaced = replaced_runs(state, version);
+        let first = state.runs.get(replaced).map_or(1, |run| run.header.version + 1);
+        let count = |is_put: bool| {
+            let count = entries.values().filter(|entry| entry.object.is_some() == is_put).count();
+            u32::try_from(count).unwrap_or(u32::MAX)
+        };
+        let header = Header {
+            log: log.clone(),
+            version,
+            first,
+            commit: info.id,
+            time: info.time,
+            put: count(true),
+            removed: count(false),
+            author: info.author.clone(),
+            message: info.message.clone(),
+        };
+        let mut cursors = vec![Cursor::over(entries.into_values().collect())];
+        for run in &state.runs[..replaced] {
+            cursors.push(Cursor::seek(run.clone(), "").await?);
+        }
+        let mut merge = Merge::new(cursors);
+        let mut writer = RunWriter::new(self.compression);
+        while let Some(entry) = merge.next().await? {
+            // Where nothing older is left, a removed name needs no entry.
+            if entry.object.is_some() || first > 1 {
+                writer.push(&entry);
+            }
+        }
+        Ok(writer.finish(&header))
+    }
+}
+
+/// How many of the live runs, from the newest on, the run of `version` replaces: those of the last `lowbit(version)` commits,
+/// or all while they are small.
+fn replaced_runs(state: &State, version: u64) -> usize {
+    if state.size() < ONE_RUN_BYTES {
+        return state.runs.len();
+    }
+    let kept_up_to = version - (version & version.wrapping_neg());
+    state.runs.iter().take_while(|run| run.header.version > kept_up_to).count()
+}

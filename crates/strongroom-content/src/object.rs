@@ -1,0 +1,167 @@
+//! Objects as they are found: by name, by name at a version, or by digest.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use strongroom_storage::{ByteRange, Digest, Digests, Error, Loaded, LocalPath, Location, Result};
+
+use crate::chunk::{CHUNK_BYTES, List};
+use crate::content::{Body, Kept};
+use crate::entry::{Attributes, Entry, Object, from_microseconds};
+use crate::paths;
+use crate::read::damaged;
+use crate::store::Inner;
+use crate::version::Version;
+
+/// An object that was found. It stays readable for the store's grace period, also when its name is removed.
+#[derive(Clone, Debug)]
+pub struct ObjectRef {
+    store: Arc<Inner>,
+    location: Location,
+    name: Option<Arc<str>>,
+    version: u64,
+    time: i64,
+    pub(crate) object: Object,
+}
+
+impl ObjectRef {
+    pub(crate) fn named(store: Arc<Inner>, location: Location, entry: Entry) -> Option<Self> {
+        let Entry { name, version, time, object } = entry;
+        Some(Self { store, location, name: Some(name), version, time, object: object? })
+    }
+
+    pub(crate) fn unnamed(store: Arc<Inner>, location: Location, object: Object) -> Self {
+        Self { store, location, name: None, version: 0, time: 0, object }
+    }
+
+    /// Where it was found: its location, or `b3:<digest>`.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Its location without the namespace; empty if it was found by digest.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether content and attributes are the same.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.digest() == other.digest() && self.object.attributes == other.object.attributes
+    }
+
+    /// Whether it was found by its name, so that version, time and attributes are known.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// Its BLAKE3 digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.object.content.digest
+    }
+
+    /// All digests on record.
+    #[must_use]
+    pub fn digests(&self) -> Digests {
+        let mut digests = self.object.attributes.digests();
+        digests.blake3 = Some(self.digest());
+        digests
+    }
+
+    /// Its size, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.object.content.size
+    }
+
+    /// The facts that were stored beside its bytes.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.object.attributes
+    }
+
+    /// The version that put it there; 0 if it was found by digest.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version::new(self.version)
+    }
+
+    /// When it was put there.
+    #[must_use]
+    pub fn stored_at(&self) -> Option<SystemTime> {
+        self.name.is_some().then(|| from_microseconds(self.time))
+    }
+
+    /// How it is kept.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        self.object.content.kept()
+    }
+
+    /// Of how many chunks it is made; for a whole file, of how many it is verified by.
+    #[must_use]
+    pub fn chunk_count(&self) -> u64 {
+        match &self.object.content.body {
+            Body::Inline(_) => 0,
+            Body::Packed(_) => 1,
+            Body::Chunked(List::Inline(chunks)) => chunks.len() as u64,
+            // A count before the items and a digest behind them.
+            Body::Chunked(List::Packed(_, size)) => u64::from(size.saturating_sub(36)) / CHUNK_BYTES as u64,
+            Body::Whole(..) => self.size().div_ceil(crate::chunk::GRID_BYTES).max(1),
+        }
+    }
+
+    /// Opens the bytes `range`; every one is verified before it is handed out.
+    ///
+    /// # Errors
+    /// `Invalid` if the range begins behind the object's end; `Corrupt`, here or in the stream, if content is lost or damaged.
+    pub async fn load(&self, range: ByteRange) -> Result<Loaded> {
+        let content = &self.object.content;
+        let range = range.resolve(content.size, &self.location)?;
+        let stream = self.store.open_content(content, range.clone(), self.location.as_str()).await?;
+        Ok(Loaded::new(&self.location, content.size, range, stream))
+    }
+
+    /// The file that the object is kept as, read-only, if it is kept whole on a local backend.
+    ///
+    /// The file is verified when this process hands it out for the first time; what happens to it after that, only `verify`
+    /// finds. It stays for the store's grace period, also when its name is removed meanwhile.
+    ///
+    /// # Errors
+    /// `Unsupported` if the object is not kept so; `Corrupt` if it is damaged.
+    pub async fn local_path(&self) -> Result<LocalPath> {
+        use futures::TryStreamExt;
+        let content = &self.object.content;
+        let Body::Whole(nonce, _) = &content.body else {
+            return Err(Error::new(
+                strongroom_storage::ErrorKind::Unsupported,
+                "path",
+                &self.location,
+                format!(
+                    "it is kept {}, not as a file of its own; store it with layout whole, or load it to a file",
+                    self.kept().as_str()
+                ),
+            ));
+        };
+        let file = paths::whole_file(&content.digest, nonce)?;
+        let path = self.store.backend.local_path(&file).await.map_err(|error| {
+            if error.is_missing() {
+                damaged(self.location.as_str(), &format!("its file {file} is lost"))
+            } else {
+                error.in_operation("path", &self.location)
+            }
+        })?;
+        let known = |store: &Inner| {
+            let verified = store.verified_files.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            verified.contains(&file)
+        };
+        if !known(&self.store) {
+            let mut stream = self.store.open_content(content, 0..content.size, self.location.as_str()).await?;
+            while stream.try_next().await?.is_some() {}
+            self.store.verified_files.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(file);
+        }
+        Ok(path)
+    }
+}

@@ -1,0 +1,197 @@
+//! Handing bytes out, each checked against its chunk's digest first.
+
+mod file;
+mod lists;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use strongroom_storage::{ByteStream, Digest, Error, ErrorKind, Result, unblock};
+
+use crate::chunk::{Chunk, Place};
+use crate::compress::decompress;
+use crate::content::{Body, Content};
+use crate::paths;
+use crate::record::Kind;
+use crate::store::Inner;
+
+/// Neighbouring chunks are fetched by one request up to so many bytes.
+const FETCH_BYTES: u64 = 4 << 20;
+/// How many requests are under way ahead of the reader.
+const FETCHES_AT_ONCE: usize = 2;
+/// More than this is verified on another thread.
+const UNBLOCK_BYTES: u64 = 64 << 10;
+
+/// A chunk, and which of its bytes are wanted.
+type Wanted = (Chunk, Range<usize>);
+
+impl Inner {
+    /// Opens the bytes `range` of `content`, which the caller knows as `subject`.
+    pub(crate) async fn open_content(
+        self: &Arc<Self>,
+        content: &Content,
+        range: Range<u64>,
+        subject: &str,
+    ) -> Result<ByteStream> {
+        let named = |error: Error| error.in_operation("load", subject);
+        let stream = match &content.body {
+            Body::Inline(bytes) => {
+                if Digest::of(bytes) != content.digest {
+                    return Err(damaged(subject, "its content does not match its digest"));
+                }
+                let part = bytes.slice(to_usize(range.start)..to_usize(range.end));
+                stream::iter((!part.is_empty()).then_some(Ok(part))).boxed()
+            }
+            Body::Packed(place) => self.stream_chunks(vec![content.as_chunk(*place)], range),
+            Body::Chunked(_) => self.stream_chunks(self.chunks_of(content).await.map_err(named)?, range),
+            Body::Whole(nonce, _) => self.stream_file(content, *nonce, range).await.map_err(named)?,
+        };
+        let subject = subject.to_string();
+        Ok(stream.map_err(move |error| error.in_operation("load", &subject)).boxed())
+    }
+
+    /// The chunks that overlap `range`, cut to it.
+    fn stream_chunks(self: &Arc<Self>, chunks: Vec<Chunk>, range: Range<u64>) -> ByteStream {
+        let mut start = 0;
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for chunk in chunks {
+            let end = start + u64::from(chunk.size);
+            if start < range.end && end > range.start {
+                let cut = range.start.saturating_sub(start)..range.end.min(end) - start;
+                wanted.push((chunk, to_usize(cut.start)..to_usize(cut.end)));
+            }
+            start = end;
+        }
+        let store = self.clone();
+        stream::iter(neighbours(wanted))
+            .map(move |group| store.clone().fetch(group))
+            .buffered(FETCHES_AT_ONCE)
+            .map_ok(|pieces| stream::iter(pieces.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
+    /// Neighbouring chunks by one request, verified. One that is not where it was, or is damaged there, is looked for elsewhere.
+    async fn fetch(self: Arc<Self>, group: Vec<Wanted>) -> Result<Vec<Bytes>> {
+        let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else { return Ok(Vec::new()) };
+        let (start, end) = (first.place.offset, last.place.offset + u64::from(last.place.stored));
+        let fetched = self.backend.load_bytes(&paths::pack(&first.place.pack)?, (start..end).into()).await;
+        let checked: Vec<Option<Bytes>> = match fetched {
+            Ok(stored) => {
+                let chunks: Vec<Chunk> = group.iter().map(|(chunk, _)| *chunk).collect();
+                let check = move || {
+                    let one = |chunk: &Chunk| {
+                        let from = to_usize(chunk.place.offset - start);
+                        let to = from + to_usize(chunk.place.stored.into());
+                        (to <= stored.len())
+                            .then(|| stored.slice(from..to))
+                            .and_then(|stored| check_chunk(chunk, stored))
+                    };
+                    Ok(chunks.iter().map(one).collect())
+                };
+                if end - start > UNBLOCK_BYTES { unblock(check).await? } else { check()? }
+            }
+            Err(_) => vec![None; group.len()],
+        };
+        let mut pieces = Vec::with_capacity(group.len());
+        for ((chunk, cut), bytes) in group.into_iter().zip(checked) {
+            let bytes = match bytes {
+                Some(bytes) => bytes,
+                None => self.read_chunk(&chunk).await?,
+            };
+            pieces.push(bytes.slice(cut));
+        }
+        Ok(pieces)
+    }
+
+    /// A chunk, verified, from where it was last seen or from wherever it is.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is lost or damaged everywhere.
+    pub(crate) async fn read_chunk(&self, chunk: &Chunk) -> Result<Bytes> {
+        if let Some(bytes) = self.read_place(chunk).await? {
+            return Ok(bytes);
+        }
+        for learn in [false, true] {
+            if learn {
+                self.catalog.learn().await?;
+            }
+            for found in self.catalog.find(Kind::Chunk, &chunk.digest) {
+                let elsewhere = Chunk { place: found.place, ..*chunk };
+                if found.place != chunk.place
+                    && found.size == chunk.size
+                    && let Some(bytes) = self.read_place(&elsewhere).await?
+                {
+                    return Ok(bytes);
+                }
+            }
+        }
+        let pack = paths::pack(&chunk.place.pack)?;
+        let state = if self.backend.exists(&pack).await? { "is damaged" } else { "is lost with its pack" };
+        Err(damaged(&format!("b3:{}", chunk.digest), &format!("chunk b3:{} in {pack} {state}", chunk.digest)))
+    }
+
+    /// The chunk if it is at its place and sound; an error only if that can't be found out.
+    async fn read_place(&self, chunk: &Chunk) -> Result<Option<Bytes>> {
+        let place = &chunk.place;
+        let range = place.offset..place.offset + u64::from(place.stored);
+        match self.backend.load_bytes(&paths::pack(&place.pack)?, range.into()).await {
+            Ok(stored) => Ok(check_chunk(chunk, stored)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Content {
+    /// An object of one chunk as that chunk.
+    pub(crate) fn as_chunk(&self, place: Place) -> Chunk {
+        let size = u32::try_from(self.size).expect("the size of one chunk was checked when its entry was read");
+        Chunk { digest: self.digest, size, place }
+    }
+}
+
+/// Whether a read failed because what should be there is not: a missing, cut or unreadable file.
+fn is_absent(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Missing | ErrorKind::Corrupt | ErrorKind::Invalid)
+}
+
+fn check_chunk(chunk: &Chunk, stored: Bytes) -> Option<Bytes> {
+    let bytes = decompress(chunk.place.method, stored, chunk.size).ok()?;
+    (Digest::of(&bytes) == chunk.digest).then_some(bytes)
+}
+
+/// Chunks that follow each other in one pack, so that one request fetches them.
+fn neighbours(wanted: Vec<Wanted>) -> Vec<Vec<Wanted>> {
+    let mut groups: Vec<Vec<Wanted>> = Vec::new();
+    for next in wanted {
+        let place = next.0.place;
+        if let Some(group) = groups.last_mut()
+            && let (Some((first, _)), Some((last, _))) = (group.first(), group.last())
+            && last.place.pack == place.pack
+            && last.place.offset + u64::from(last.place.stored) == place.offset
+            && place.offset + u64::from(place.stored) - first.place.offset <= FETCH_BYTES
+        {
+            group.push(next);
+            continue;
+        }
+        groups.push(vec![next]);
+    }
+    groups
+}
+
+pub(crate) fn damaged(subject: &str, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        "load",
+        subject,
+        format!("{what}; run `strongroom verify` to see what else is, and restore it from a copy of the store"),
+    )
+}
+
+/// Offsets within what is held in memory fit `usize`.
+fn to_usize(offset: u64) -> usize {
+    usize::try_from(offset).expect("an offset within memory fits usize")
+}

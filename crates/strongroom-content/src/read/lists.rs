@@ -1,0 +1,109 @@
+//! The lists that belong to objects: with the entry, in a pack, or computed from the file itself.
+
+use futures::TryStreamExt;
+use strongroom_storage::{ByteRange, Digest, Result, unblock};
+
+use super::{damaged, is_absent};
+use crate::chunk::{Cell, Chunk, List, ListItem, Place, decode_list_body};
+use crate::codec::Malformed;
+use crate::compress::decompress;
+use crate::content::{Body, Content, total_size};
+use crate::grid::{GridHasher, cells_match};
+use crate::nonce::Nonce;
+use crate::paths;
+use crate::record::Kind;
+use crate::store::Inner;
+
+impl Inner {
+    /// The chunks of `content`, which is kept as one or more.
+    pub(crate) async fn chunks_of(&self, content: &Content) -> Result<Vec<Chunk>> {
+        let fits = |chunks: &[Chunk]| total_size(chunks) == Some(content.size);
+        match &content.body {
+            Body::Packed(place) => Ok(vec![content.as_chunk(*place)]),
+            Body::Chunked(List::Inline(chunks)) => Ok(chunks.clone()),
+            Body::Chunked(List::Packed(place, size)) => {
+                self.read_list(Kind::ChunkList, &content.digest, place, *size, fits).await
+            }
+            Body::Inline(_) | Body::Whole(..) => Ok(Vec::new()),
+        }
+    }
+
+    /// The cells of `content`, which is kept as a file of its own.
+    pub(crate) async fn cells_of(&self, content: &Content) -> Result<Vec<Cell>> {
+        let fits = |cells: &[Cell]| cells_match(cells, content.size, &content.digest);
+        let Body::Whole(nonce, list) = &content.body else { return Ok(Vec::new()) };
+        let known = match list {
+            List::Inline(cells) if fits(cells) => return Ok(cells.clone()),
+            List::Inline(_) => {
+                Err(damaged(&format!("b3:{}", content.digest), "its list of cells does not match its digest"))
+            }
+            List::Packed(place, size) => self.read_list(Kind::CellList, &content.digest, place, *size, fits).await,
+        };
+        match known {
+            Err(error) if is_absent(&error) => self.cells_from_file(content, nonce).await,
+            known => known,
+        }
+    }
+
+    /// Reads a file once to compute its cells, where their list is lost or was never stored.
+    pub(crate) async fn cells_from_file(&self, content: &Content, nonce: &Nonce) -> Result<Vec<Cell>> {
+        let location = paths::whole_file(&content.digest, nonce)?;
+        let mut stream = self.backend.load(&location, ByteRange::All).await?.into_stream();
+        let mut hasher = GridHasher::new();
+        while let Some(bytes) = stream.try_next().await? {
+            hasher = unblock(move || {
+                hasher.update(&bytes);
+                Ok(hasher)
+            })
+            .await?;
+        }
+        let (digest, size, cells) = hasher.finish();
+        if digest == content.digest && size == content.size {
+            return Ok(cells);
+        }
+        Err(damaged(&format!("b3:{}", content.digest), &format!("{location} is not what its name says")))
+    }
+
+    /// A list of `object` that `fits`, from where it was last seen or from wherever it is.
+    async fn read_list<T: ListItem>(
+        &self,
+        kind: Kind,
+        object: &Digest,
+        place: &Place,
+        size: u32,
+        fits: impl Fn(&[T]) -> bool,
+    ) -> Result<Vec<T>> {
+        match self.read_list_at(place, size).await {
+            Ok(items) if fits(&items) => return Ok(items),
+            Err(error) if !is_absent(&error) => return Err(error),
+            _ => {}
+        }
+        for learn in [false, true] {
+            if learn {
+                self.catalog.learn().await?;
+            }
+            for found in self.catalog.find(kind, object) {
+                match self.read_list_at(&found.place, found.size).await {
+                    Ok(items) if fits(&items) => return Ok(items),
+                    Err(error) if !is_absent(&error) => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        let pack = paths::pack(&place.pack)?;
+        Err(damaged(&format!("b3:{object}"), &format!("the list of its parts in {pack} is lost or damaged")))
+    }
+
+    /// A list at this place, which has `size` bytes before compression.
+    pub(crate) async fn read_list_at<T: ListItem>(&self, place: &Place, size: u32) -> Result<Vec<T>> {
+        let pack = paths::pack(&place.pack)?;
+        let range = place.offset..place.offset + u64::from(place.stored);
+        let stored = self.backend.load_bytes(&pack, range.into()).await?;
+        if stored.len() as u64 != u64::from(place.stored) {
+            return Err(Malformed("it ends in the middle of a list").in_file(&pack));
+        }
+        decompress(place.method, stored, size)
+            .and_then(|body| decode_list_body(&body))
+            .map_err(|malformed| malformed.in_file(&pack))
+    }
+}

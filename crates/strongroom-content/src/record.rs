@@ -1,0 +1,251 @@
+//! What an index says of one thing that is kept: which digest, and where.
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+use strongroom_storage::Digest;
+
+use crate::chunk::Method;
+use crate::codec::{Decoded, Decoder, Encoder, Malformed};
+
+/// Bytes of a record.
+pub(crate) const RECORD_BYTES: usize = 56;
+
+/// What lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// A chunk, under its own digest.
+    Chunk = 0,
+    /// The chunk list of an object, under the object's digest.
+    ChunkList = 1,
+    /// The cells of a whole file, under the file's digest.
+    CellList = 2,
+}
+
+/// One row of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub digest: Digest,
+    pub offset: u64,
+    pub stored: u32,
+    /// The length after decompression, in bytes.
+    pub size: u32,
+    /// Which of the index's packs.
+    pub pack: u32,
+    pub kind: Kind,
+    pub method: Method,
+}
+
+impl Record {
+    pub(crate) fn encode(&self, out: &mut Encoder) {
+        out.digest(&self.digest);
+        out.u64(self.offset);
+        out.u32(self.stored);
+        out.u32(self.size);
+        out.u32(self.pack);
+        out.u8(self.kind as u8);
+        out.u8(self.method as u8);
+        out.u16(0);
+    }
+
+    fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut input = Decoder::new(bytes);
+        let record = Self {
+            digest: input.digest()?,
+            offset: input.u64()?,
+            stored: input.u32()?,
+            size: input.u32()?,
+            pack: input.u32()?,
+            kind: match input.u8()? {
+                0 => Kind::Chunk,
+                1 => Kind::ChunkList,
+                2 => Kind::CellList,
+                _ => return Err(Malformed("it names an unknown kind of content")),
+            },
+            method: Method::decode(input.u8()?)?,
+        };
+        record.offset.checked_add(u64::from(record.stored)).ok_or(Malformed("a place in it is beyond any file"))?;
+        Ok(record)
+    }
+}
+
+/// Sorts records by digest and encodes them.
+pub(crate) fn encode_records(records: &mut [Record], out: &mut Encoder) {
+    records.sort_unstable_by_key(|record| (record.digest, record.pack, record.offset));
+    records.iter().for_each(|record| record.encode(out));
+}
+
+/// Records in their encoded form, sorted by digest.
+#[derive(Clone, Debug)]
+pub(crate) struct Records(Bytes);
+
+impl Records {
+    /// Of records that are sorted already.
+    pub(crate) fn of(sorted: &[Record]) -> Self {
+        let mut out = Encoder::default();
+        sorted.iter().for_each(|record| record.encode(&mut out));
+        Self(out.finish().into())
+    }
+
+    /// Takes what follows in a directory to its end.
+    ///
+    /// Every record is checked once, so that a lookup can't fail.
+    pub(crate) fn read(bytes: Bytes, packs: usize) -> Decoded<Self> {
+        if !bytes.len().is_multiple_of(RECORD_BYTES) {
+            return Err(Malformed("it ends in the middle of a record"));
+        }
+        let mut last: Option<&[u8]> = None;
+        for row in bytes.chunks_exact(RECORD_BYTES) {
+            let record = Record::decode(row)?;
+            if usize::try_from(record.pack).is_ok_and(|pack| pack >= packs) {
+                return Err(Malformed("a record in it names a pack that it does not list"));
+            }
+            if last.is_some_and(|last| last > &row[..Digest::BYTES]) {
+                return Err(Malformed("its records are not in order"));
+            }
+            last = Some(&row[..Digest::BYTES]);
+        }
+        Ok(Self(bytes))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len() / RECORD_BYTES
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Record> + '_ {
+        (0..self.len()).filter_map(|row| self.get(row))
+    }
+
+    /// The records whose digest begins with `prefix`, which has `digits` hexadecimal digits.
+    pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a DigestPrefix) -> impl Iterator<Item = Record> + 'a {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if prefix.compare(self.digest_bytes(middle)) == Ordering::Less {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        (low..self.len())
+            .take_while(|row| prefix.compare(self.digest_bytes(*row)) == Ordering::Equal)
+            .filter_map(|row| self.get(row))
+    }
+
+    fn digest_bytes(&self, row: usize) -> &[u8] {
+        &self.0[row * RECORD_BYTES..row * RECORD_BYTES + Digest::BYTES]
+    }
+
+    fn get(&self, row: usize) -> Option<Record> {
+        Record::decode(self.0.get(row * RECORD_BYTES..(row + 1) * RECORD_BYTES)?).ok()
+    }
+}
+
+/// The first hexadecimal digits of a digest, up to all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DigestPrefix {
+    bytes: Vec<u8>,
+    /// The last digit, where their number is odd.
+    half: Option<u8>,
+}
+
+impl DigestPrefix {
+    /// Reads 1 to 64 hexadecimal digits.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || text.len() > 2 * Digest::BYTES {
+            return None;
+        }
+        let digits: Vec<u8> = text
+            .chars()
+            .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect::<Option<_>>()?;
+        let pairs = digits.chunks_exact(2);
+        let half = pairs.remainder().first().copied();
+        Some(Self { bytes: pairs.map(|pair| pair[0] << 4 | pair[1]).collect(), half })
+    }
+
+    /// Exactly this digest.
+    pub(crate) fn exact(digest: &Digest) -> Self {
+        Self { bytes: digest.as_bytes().to_vec(), half: None }
+    }
+
+    /// The digest, if all of its digits are given.
+    pub(crate) fn whole(&self) -> Option<Digest> {
+        self.bytes.as_slice().try_into().ok().map(Digest::from_bytes)
+    }
+
+    pub(crate) fn matches(&self, digest: &Digest) -> bool {
+        self.compare(digest.as_bytes()) == Ordering::Equal
+    }
+
+    /// How a digest stands to those that begin so.
+    fn compare(&self, digest: &[u8]) -> Ordering {
+        let (head, rest) = digest.split_at(self.bytes.len().min(digest.len()));
+        head.cmp(&self.bytes[..]).then_with(|| match (self.half, rest.first()) {
+            (Some(half), Some(byte)) => (byte >> 4).cmp(&half),
+            _ => Ordering::Equal,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(count: u8) -> Vec<Record> {
+        (0..count)
+            .map(|n| Record {
+                digest: Digest::of(&[n]),
+                offset: u64::from(n),
+                stored: 3,
+                size: 4,
+                pack: 0,
+                kind: Kind::Chunk,
+                method: Method::Plain,
+            })
+            .collect()
+    }
+
+    fn encoded(mut records: Vec<Record>) -> Bytes {
+        let mut out = Encoder::default();
+        encode_records(&mut records, &mut out);
+        out.finish().into()
+    }
+
+    #[test]
+    fn every_record_is_found_by_its_digest_and_by_its_beginning() {
+        let records = Records::read(encoded(records(200)), 1).expect("sound");
+        assert_eq!(records.len(), 200);
+        for n in 0..200u8 {
+            let digest = Digest::of(&[n]);
+            let found: Vec<Record> = records.with_prefix(&DigestPrefix::exact(&digest)).collect();
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].offset, u64::from(n));
+            for digits in [1, 2, 5, 64] {
+                let prefix = DigestPrefix::parse(&digest.to_string()[..digits]).expect("hex");
+                assert!(records.with_prefix(&prefix).any(|record| record.digest == digest));
+                assert!(records.with_prefix(&prefix).all(|record| prefix.matches(&record.digest)));
+            }
+        }
+        assert_eq!(records.with_prefix(&DigestPrefix::exact(&Digest::of(b"absent"))).count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_sorted_table_is_refused() {
+        let good = encoded(records(3));
+        assert!(Records::read(good.slice(1..), 1).is_err());
+        assert!(Records::read(good.clone(), 0).is_err(), "a pack that is not listed");
+        let mut unsorted = good[RECORD_BYTES..2 * RECORD_BYTES].to_vec();
+        unsorted.extend_from_slice(&good[..RECORD_BYTES]);
+        assert!(Records::read(unsorted.into(), 1).is_err());
+    }
+
+    #[test]
+    fn prefixes_are_hexadecimal() {
+        assert!(DigestPrefix::parse("").is_none());
+        assert!(DigestPrefix::parse("xyz").is_none());
+        assert!(DigestPrefix::parse(&"a".repeat(65)).is_none());
+        assert!(DigestPrefix::parse("abc").is_some());
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading runs: one name, or all in order, from one run or from several over each other.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use strongroom_storage::{ExternalStorage, Location, Result};
+
+use super::{BLOCK_ROW_BYTES, Block, Header, MAGIC, checksum};
+use crate::codec::{Decoded, Decoder, Malformed};
+use crate::compress::decompress;
+use crate::entry::Entry;
+use crate::envelope::{self, MAGIC_BYTES};
+
+/// How many decoded blocks of one run are kept for single look-ups.
+const KEPT_BLOCKS: usize = 1024;
+
+type Entries = Arc<Vec<Entry>>;
+
+/// A run whose directory was read; its blocks are read when they are needed.
+pub(crate) struct Run {
+    backend: Arc<dyn ExternalStorage>,
+    location: Location,
+    /// What its directory says.
+    pub header: Header,
+    /// How many entries it has.
+    pub entries: u64,
+    /// The file's size in bytes.
+    pub size: u64,
+    blocks: Vec<Block>,
+    tail: (u64, Bytes),
+    kept: Mutex<HashMap<usize, Entries>>,
+}
+
+impl Run {
+    /// Opens the run at `location`.
+    ///
+    /// # Errors
+    /// `Missing` if there is none; `Corrupt` if it is not what its checksum says.
+    pub(crate) async fn open(backend: &Arc<dyn ExternalStorage>, location: Location) -> Result<Self> {
+        let opened = envelope::open(&**backend, &location, MAGIC).await?;
+        let size = opened.tail.0 + opened.tail.1.len() as u64;
+        let read = |input: &mut Decoder<'_>| -> Decoded<_> {
+            let header = Header::decode(input)?;
+            let entries = input.u64()?;
+            let count = input.count(BLOCK_ROW_BYTES)?;
+            let blocks: Vec<Block> = (0..count).map(|_| Block::decode(input)).collect::<Decoded<_>>()?;
+            input.finish()?;
+            let inside = |block: &Block| {
+                block.offset >= MAGIC_BYTES as u64 && block.offset + u64::from(block.stored) <= opened.body_end
+            };
+            if !blocks.iter().all(inside) {
+                return Err(Malformed("a block in it is beyond its end"));
+            }
+            if !blocks.is_sorted_by(|a, b| a.first < b.first) {
+                return Err(Malformed("its blocks are not in order"));
+            }
+            Ok((header, entries, blocks))
+        };
+        let (header, entries, blocks) =
+            read(&mut Decoder::new(&opened.directory)).map_err(|malformed| malformed.in_file(&location))?;
+        let (backend, kept) = (backend.clone(), Mutex::default());
+        Ok(Self { backend, location, header, entries, size, blocks, tail: opened.tail, kept })
+    }
+
+    /// Where it lies.
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The entry of `name`, if this run has one.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<Entry>> {
+        let Some(index) = self.block_of(name) else { return Ok(None) };
+        let kept = self.lock().get(&index).cloned();
+        let entries = match kept {
+            Some(entries) => entries,
+            None => {
+                let entries = self.read_block(index).await?;
+                let mut kept = self.lock();
+                if kept.len() < KEPT_BLOCKS {
+                    kept.insert(index, entries.clone());
+                }
+                entries
+            }
+        };
+        Ok(entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok().map(|at| entries[at].clone()))
+    }
+
+    /// The block that has `name` if any does.
+    fn block_of(&self, name: &str) -> Option<usize> {
+        self.blocks.partition_point(|block| *block.first <= *name).checked_sub(1)
+    }
+
+    async fn read_block(&self, index: usize) -> Result<Entries> {
+        let Some(block) = self.blocks.get(index) else { return Ok(Entries::default()) };
+        let end = block.offset + u64::from(block.stored);
+        let stored = if block.offset >= self.tail.0 {
+            let start = usize::try_from(block.offset - self.tail.0).unwrap_or(usize::MAX);
+            let length = usize::try_from(block.stored).unwrap_or(usize::MAX);
+            self.tail.1.slice(start..start + length)
+        } else {
+            self.backend.load_bytes(&self.location, (block.offset..end).into()).await?
+        };
+        decode_block(block, stored).map(Arc::new).map_err(|malformed| malformed.in_file(&self.location))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Entries>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("location", &self.location).field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+fn decode_block(block: &Block, stored: Bytes) -> Decoded<Vec<Entry>> {
+    if checksum(&stored) != block.checksum {
+        return Err(Malformed("a block in it does not match its checksum"));
+    }
+    let bytes = decompress(block.method, stored, block.size)?;
+    let mut input = Decoder::new(&bytes);
+    let mut entries: Vec<Entry> = Vec::new();
+    while !input.is_empty() {
+        let entry = Entry::decode(&mut input)?;
+        if entries.last().is_some_and(|last| last.name >= entry.name) {
+            return Err(Malformed("its entries are not in order"));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// A position in the entries of one run, or of a list in memory.
+pub(crate) struct Cursor {
+    run: Option<Arc<Run>>,
+    next_block: usize,
+    entries: Entries,
+    at: usize,
+}
+
+impl Cursor {
+    /// Before the first entry of `run` whose name is not before `from`.
+    pub(crate) async fn seek(run: Arc<Run>, from: &str) -> Result<Self> {
+        let first = run.block_of(from).unwrap_or(0);
+        let entries = run.read_block(first).await?;
+        let at = entries.partition_point(|entry| *entry.name < *from);
+        Ok(Self { run: Some(run), next_block: first + 1, entries, at })
+    }
+
+    /// Before the first of `entries`, which are sorted by name.
+    pub(crate) fn over(entries: Vec<Entry>) -> Self {
+        Self { run: None, next_block: 0, entries: Arc::new(entries), at: 0 }
+    }
+
+    async fn peek(&mut self) -> Result<Option<&Entry>> {
+        while self.at >= self.entries.len() {
+            let Some(run) = self.run.as_ref().filter(|run| self.next_block < run.blocks.len()) else { return Ok(None) };
+            self.entries = run.read_block(self.next_block).await?;
+            self.next_block += 1;
+            self.at = 0;
+        }
+        Ok(self.entries.get(self.at))
+    }
+}
+
+/// The entries of several runs in order of their names; where more than one has a name, that of the newest.
+pub(crate) struct Merge(Vec<Cursor>);
+
+impl Merge {
+    /// Over `cursors`, the newest first.
+    pub(crate) fn new(cursors: Vec<Cursor>) -> Self {
+        Self(cursors)
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<Entry>> {
+        let mut least: Option<(usize, Arc<str>)> = None;
+        for (index, cursor) in self.0.iter_mut().enumerate() {
+            if let Some(entry) = cursor.peek().await?
+                && least.as_ref().is_none_or(|(_, name)| entry.name < *name)
+            {
+                least = Some((index, entry.name.clone()));
+            }
+        }
+        let Some((newest, name)) = least else { return Ok(None) };
+        let mut found = None;
+        for cursor in &mut self.0[newest..] {
+            if let Some(entry) = cursor.peek().await?
+                && entry.name == name
+            {
+                found.get_or_insert_with(|| entry.clone());
+                cursor.at += 1;
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,58 @@
+//! Building a run from sorted entries.
+
+use bytes::Bytes;
+
+use super::{BLOCK_BYTES, Block, Header, MAGIC, checksum};
+use crate::codec::Encoder;
+use crate::compress::compress;
+use crate::config::Compression;
+use crate::entry::Entry;
+use crate::envelope::{self, MAGIC_BYTES};
+
+/// Takes entries in order of their names.
+pub(crate) struct RunWriter {
+    compression: Compression,
+    pieces: Vec<Bytes>,
+    end: u64,
+    blocks: Vec<Block>,
+    open: Option<(std::sync::Arc<str>, Encoder)>,
+    entries: u64,
+}
+
+impl RunWriter {
+    pub(crate) fn new(compression: Compression) -> Self {
+        let pieces = vec![Bytes::from_static(MAGIC)];
+        Self { compression, pieces, end: MAGIC_BYTES as u64, blocks: Vec::new(), open: None, entries: 0 }
+    }
+
+    pub(crate) fn push(&mut self, entry: &Entry) {
+        let (_, block) = self.open.get_or_insert_with(|| (entry.name.clone(), Encoder::default()));
+        entry.encode(block);
+        self.entries += 1;
+        if block.len() >= BLOCK_BYTES {
+            self.close_block();
+        }
+    }
+
+    fn close_block(&mut self) {
+        let Some((first, block)) = self.open.take() else { return };
+        let size = u32::try_from(block.len()).expect("a block is closed at some KiB, and one entry has a bound too");
+        let (method, stored) = compress(block.finish().into(), self.compression);
+        let length = u32::try_from(stored.len()).expect("compression never makes a block longer");
+        self.blocks.push(Block { first, offset: self.end, stored: length, size, method, checksum: checksum(&stored) });
+        self.end += u64::from(length);
+        self.pieces.push(stored);
+    }
+
+    /// The finished file, in pieces.
+    pub(crate) fn finish(mut self, header: &Header) -> Vec<Bytes> {
+        self.close_block();
+        let mut directory = Encoder::default();
+        header.encode(&mut directory);
+        directory.u64(self.entries);
+        directory.u32(u32::try_from(self.blocks.len()).expect("a run has fewer blocks than 32 bits can count"));
+        self.blocks.iter().for_each(|block| block.encode(&mut directory));
+        self.pieces.push(envelope::seal(MAGIC, self.end, &directory.finish()));
+        self.pieces
+    }
+}

@@ -1,0 +1,268 @@
+//! Sessions: the marks of writers' work in flight, by which collectors know whom to wait for.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use strongroom_storage::{
+    ByteRange, Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions,
+};
+
+use crate::nonce::Nonce;
+use crate::paths;
+
+/// A busy handle changes to a new session after so long.
+const SESSION_MAX: Duration = Duration::from_secs(600);
+/// The last line of a collector's list.
+const LIST_END: &str = "end";
+/// How often a session is begun whose marker's creation was not refused the second time, or whose answer was lost.
+const PROBES: usize = 3;
+
+/// One session, as its writer sees it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    backend: Arc<dyn ExternalStorage>,
+    host: Arc<dyn Host>,
+    id: Nonce,
+    /// When it began, by the monotonic clock.
+    pub began: Duration,
+    lease: Duration,
+    /// What collectors' lists name that stood when it began: locations of this store.
+    listed: HashSet<Location>,
+    /// Packs and files that were seen within this session.
+    seen: Mutex<HashSet<Location>>,
+    last_beat: Mutex<Duration>,
+    beats: AtomicU64,
+    users: AtomicUsize,
+}
+
+impl Session {
+    /// Creates the marker, makes sure that creating it again is refused, and reads the collectors' lists.
+    async fn begin(backend: &Arc<dyn ExternalStorage>, host: &Arc<dyn Host>, lease: Duration) -> Result<Self> {
+        let options = StoreOptions::create().with_durability(Durability::Relaxed);
+        let mut lost_answer = None;
+        for _ in 0..PROBES {
+            let id = Nonce::draw(&**host)?;
+            let began = host.monotonic();
+            let marker = paths::session(&id, paths::MARKER)?;
+            let create = || backend.store(&marker, Source::Bytes(Bytes::from_static(b"session\n")), &options);
+            // A marker whose creation was not confirmed may appear later; such a session is not used.
+            match create().await {
+                Ok(_) => {}
+                Err(error) if error.may_have_happened() || error.is_already_exists() => {
+                    lost_answer = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            match create().await {
+                Err(error) if error.is_already_exists() => {}
+                Err(error) => {
+                    lost_answer = Some(error);
+                    continue;
+                }
+                Ok(_) => {
+                    backend.delete_all(&[marker]).await?;
+                    lost_answer = None;
+                    continue;
+                }
+            }
+            let listed = read_lists(&**backend).await?;
+            return Ok(Self {
+                backend: backend.clone(),
+                host: host.clone(),
+                id,
+                began,
+                lease,
+                listed,
+                seen: Mutex::default(),
+                last_beat: Mutex::new(began),
+                beats: AtomicU64::new(0),
+                users: AtomicUsize::new(0),
+            });
+        }
+        Err(lost_answer.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "begin writing to",
+                backend,
+                "it accepts the condition that an object be new and then replaces it all the same, so writers could overwrite \
+                 each other's commits; use another service, or open the store read-only",
+            )
+        }))
+    }
+
+    /// Gives a sign of life if the last one is some time ago.
+    pub(crate) async fn beat(&self) -> Result<()> {
+        let now = self.host.monotonic();
+        {
+            let mut last = self.last_beat.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.saturating_sub(*last) < self.lease / 8 {
+                return Ok(());
+            }
+            *last = now;
+        }
+        let beat = self.beats.fetch_add(1, Ordering::Relaxed) + 1;
+        let options = StoreOptions::default().with_durability(Durability::Relaxed);
+        let source = Source::bytes(format!("{beat}\n"));
+        self.backend.store(&paths::session(&self.id, paths::BEAT)?, source, &options).await?;
+        Ok(())
+    }
+
+    /// Whether no collector has ended it.
+    pub(crate) async fn stands(&self) -> Result<bool> {
+        Ok(self.backend.exists(&paths::session(&self.id, paths::MARKER)?).await?
+            && !self.backend.exists(&paths::session(&self.id, paths::ENDED)?).await?)
+    }
+
+    /// Whether a pack or file may be relied on: it stands in no list, and it was seen within this session.
+    pub(crate) async fn may_rely_on(&self, location: &Location) -> Result<bool> {
+        if self.listed.contains(location) {
+            return Ok(false);
+        }
+        if self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(location) {
+            return Ok(true);
+        }
+        let there = self.backend.exists(location).await?;
+        if there {
+            self.saw(location.clone());
+        }
+        Ok(there)
+    }
+
+    /// Whether it is known already that a pack or file may be relied on.
+    pub(crate) fn relies_on(&self, location: &Location) -> bool {
+        !self.listed.contains(location) && self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(location)
+    }
+
+    /// Notes a pack or file that was listed, opened or stored within this session.
+    pub(crate) fn saw(&self, location: Location) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(location);
+    }
+
+    /// Whether a standing list names `location`.
+    pub(crate) fn is_listed(&self, location: &Location) -> bool {
+        self.listed.contains(location)
+    }
+
+    async fn end(&self) -> Result<()> {
+        let marks = [paths::session(&self.id, paths::BEAT)?, paths::session(&self.id, paths::MARKER)?];
+        self.backend.delete_all(&marks).await
+    }
+}
+
+/// Reads what the collectors' lists name. A list that vanishes meanwhile is done: what it named is gone.
+async fn read_lists(backend: &dyn ExternalStorage) -> Result<HashSet<Location>> {
+    let found: Vec<Location> = backend.iter_contents(paths::SESSIONS).try_collect().await?;
+    let mut listed = HashSet::new();
+    for location in found.into_iter().filter(|location| location.as_str().ends_with(paths::LIST)) {
+        let text = match backend.load_bytes(&location, ByteRange::All).await {
+            Ok(text) => text,
+            Err(error) if error.is_missing() => continue,
+            Err(error) => return Err(error),
+        };
+        let lines = std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')?.strip_suffix(LIST_END));
+        let names: Option<Vec<Location>> =
+            lines.and_then(|lines| lines.lines().map(|line| Location::parse(line).ok()).collect());
+        listed.extend(names.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Corrupt,
+                "read",
+                &location,
+                "this collector's list is damaged; run `strongroom gc` to finish it",
+            )
+        })?);
+    }
+    Ok(listed)
+}
+
+/// The sessions of one handle: at most one that new work joins.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    backend: Arc<dyn ExternalStorage>,
+    host: Arc<dyn Host>,
+    lease: Duration,
+    current: tokio::sync::Mutex<Option<Arc<Session>>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>, lease: Duration) -> Self {
+        Self { backend, host, lease, current: tokio::sync::Mutex::new(None) }
+    }
+
+    /// Joins the session of this handle, or begins one.
+    pub(crate) async fn join(&self) -> Result<Membership<'_>> {
+        let mut current = self.current.lock().await;
+        let fresh = |session: &Arc<Session>| {
+            let now = self.host.monotonic();
+            let last_beat = *session.last_beat.lock().unwrap_or_else(PoisonError::into_inner);
+            now.saturating_sub(session.began) < SESSION_MAX && now.saturating_sub(last_beat) < self.lease / 2
+        };
+        if let Some(session) = current.as_ref().filter(|session| fresh(session)) {
+            return Ok(Membership::new(self, session.clone()));
+        }
+        if let Some(old) = current.take()
+            && old.users.load(Ordering::Acquire) == 0
+        {
+            old.end().await?;
+        }
+        let session = Arc::new(Session::begin(&self.backend, &self.host, self.lease).await?);
+        *current = Some(session.clone());
+        Ok(Membership::new(self, session))
+    }
+
+    /// Joins a session other than `ended`.
+    pub(crate) async fn join_after(&self, ended: &Arc<Session>) -> Result<Membership<'_>> {
+        {
+            let mut current = self.current.lock().await;
+            if current.as_ref().is_some_and(|session| Arc::ptr_eq(session, ended)) {
+                *current = None;
+            }
+        }
+        self.join().await
+    }
+}
+
+/// One task's part in a session. The session ends when the last of its tasks has left.
+#[derive(Debug)]
+pub(crate) struct Membership<'a> {
+    sessions: &'a Sessions,
+    session: Arc<Session>,
+}
+
+impl<'a> Membership<'a> {
+    fn new(sessions: &'a Sessions, session: Arc<Session>) -> Self {
+        session.users.fetch_add(1, Ordering::AcqRel);
+        Self { sessions, session }
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// Leaves the session, after what relied on it was acknowledged or given up.
+    ///
+    /// A session that can't be ended now is ended by the next one or by a collector, so failing to is no error.
+    pub(crate) async fn leave(self) {
+        let (sessions, session) = (self.sessions, self.session.clone());
+        let mut current = sessions.current.lock().await;
+        drop(self);
+        if session.users.load(Ordering::Acquire) > 0 {
+            return;
+        }
+        if current.as_ref().is_some_and(|known| Arc::ptr_eq(known, &session)) {
+            *current = None;
+        }
+        drop(current);
+        session.end().await.unwrap_or_default();
+    }
+}
+
+impl Drop for Membership<'_> {
+    fn drop(&mut self) {
+        self.session.users.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,159 @@
+//! Tags: names for versions that are kept for ever.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use strongroom_storage::{Error, ErrorKind, Result, StoreMode};
+
+use crate::codec::Decoder;
+use crate::content::{Body, Content};
+use crate::entry::{Attributes, Entry, Object};
+use crate::names::{Action, Change, Expected, LogName, State};
+use crate::namespace::Namespace;
+use crate::store::{ContentStorage, Inner};
+use crate::version::Version;
+use crate::writer::ContentWriter;
+
+/// A name for a version of a namespace. What that version holds stays readable as long as the tag does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tag {
+    /// Its name: one segment.
+    pub name: String,
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The version.
+    pub version: Version,
+}
+
+impl ContentStorage {
+    /// Gives `version` of `namespace` a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the name is not one segment; [`ErrorKind::Missing`] if the version is not there or is being
+    /// collected; [`ErrorKind::AlreadyExists`] if with [`StoreMode::Create`] the namespace has such a tag already.
+    pub async fn tag(&self, namespace: &Namespace, version: Version, name: &str, mode: StoreMode) -> Result<Tag> {
+        let key = key(name, namespace)?;
+        let store = &self.inner;
+        let mut membership = store.sessions.join().await?;
+        let result = async {
+            let log = LogName::Namespace(namespace.clone());
+            let gone = || {
+                Error::new(
+                    ErrorKind::Missing,
+                    "tag",
+                    &log,
+                    format!(
+                        "there is no version {version}, or it is being collected; `strongroom log` lists what there is"
+                    ),
+                )
+            };
+            if version == Version::default() {
+                return Err(gone());
+            }
+            let state = store.names.at(&log, version.get()).await?.ok_or_else(gone)?;
+            if state.runs.iter().any(|run| membership.session().is_listed(run.location())) {
+                return Err(gone());
+            }
+            // The tag relies on all content of the version: what lies in listed places is copied to others.
+            let mut writer = ContentWriter::new(store.clone(), membership.session().clone());
+            let mut entries = state.entries("").await?;
+            while let Some(entry) = State::next_object(&mut entries, "").await? {
+                if let Some(object) = &entry.object {
+                    writer.secure(&object.content).await?;
+                }
+            }
+            writer.finish().await?;
+            let content = Content::inline(Bytes::copy_from_slice(&version.get().to_le_bytes()));
+            let action = Action::Put(Object { content, attributes: Attributes::default() });
+            let expected = if mode == StoreMode::Create { Expected::Absent } else { Expected::Any };
+            store.commit_tag(&mut membership, "tag", Change { name: key, action, expected }).await
+        }
+        .await;
+        membership.leave().await;
+        result.map(|()| Tag { name: name.into(), namespace: namespace.clone(), version })
+    }
+
+    /// Removes a tag. What only it kept may be collected then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`] if there is none.
+    pub async fn untag(&self, namespace: &Namespace, name: &str) -> Result<()> {
+        let key = key(name, namespace)?;
+        let mut membership = self.inner.sessions.join().await?;
+        let change = Change { name: key, action: Action::Remove, expected: Expected::Present };
+        let result = self.inner.commit_tag(&mut membership, "untag", change).await;
+        membership.leave().await;
+        result
+    }
+
+    /// All tags, by name and namespace.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn tags(&self) -> Result<Vec<Tag>> {
+        self.inner.tags().await
+    }
+
+    /// The version that `name` stands for in `namespace`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`] if there is no such tag.
+    pub async fn tagged(&self, namespace: &Namespace, name: &str) -> Result<Version> {
+        let state = self.inner.names.current(&LogName::Tags, None).await?;
+        let entry = state.get(&key(name, namespace)?).await?;
+        let tag = entry.as_ref().and_then(tag_of).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Missing,
+                "find",
+                format!("tag {name}"),
+                format!("namespace {namespace:?} has no such tag"),
+            )
+        })?;
+        Ok(tag.version)
+    }
+}
+
+impl Inner {
+    pub(crate) async fn tags(&self) -> Result<Vec<Tag>> {
+        let state = self.names.current(&LogName::Tags, None).await?;
+        let mut entries = state.entries("").await?;
+        let mut tags = Vec::new();
+        while let Some(entry) = State::next_object(&mut entries, "").await? {
+            tags.extend(tag_of(&entry));
+        }
+        Ok(tags)
+    }
+
+    async fn commit_tag<'a>(
+        self: &'a Arc<Self>,
+        membership: &mut crate::session::Membership<'a>,
+        operation: &'static str,
+        change: Change,
+    ) -> Result<()> {
+        let info = self.commit_info(operation, "")?;
+        self.commit(membership, &LogName::Tags, vec![change], &info).await.map(drop)
+    }
+}
+
+/// The name under which the log of tags has a tag.
+fn key(name: &str, namespace: &Namespace) -> Result<Arc<str>> {
+    let sound =
+        strongroom_storage::Location::parse(name).is_ok_and(|parsed| parsed.as_str() == name && !name.contains('/'));
+    if !sound || name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            "tag",
+            format!("{name:?}"),
+            "a tag's name is one segment of a location, and not a number",
+        ));
+    }
+    Ok(format!("{name}/{namespace}").into())
+}
+
+fn tag_of(entry: &Entry) -> Option<Tag> {
+    let (name, namespace) = entry.name.split_once('/')?;
+    let Body::Inline(bytes) = &entry.object.as_ref()?.content.body else { return None };
+    let version = Version::new(Decoder::new(bytes).u64().ok()?);
+    Some(Tag { name: name.into(), namespace: Namespace::parse(namespace).ok()?, version })
+}

@@ -1,0 +1,191 @@
+//! Checking the histories, and what their newest versions and the tagged ones need.
+
+use std::collections::{BTreeMap, HashMap};
+
+use strongroom_storage::{Error, ErrorKind, Location, Result};
+
+use super::content::ContentHealth;
+use super::{Problem, VerifyReport};
+use crate::chunk::{Chunk, List};
+use crate::content::{Body, Content};
+use crate::names::{LogName, State};
+use crate::namespace::Namespace;
+use crate::paths;
+use crate::record::Kind;
+use crate::run::{Cursor, Merge};
+use crate::store::Inner;
+
+/// Content that names stand for, and the locations that it stands under.
+pub(super) type Needed = HashMap<Content, Vec<Location>>;
+
+impl Inner {
+    /// Reads every run of every history, and collects what must be there.
+    pub(super) async fn check_names(&self, report: &mut VerifyReport) -> Result<Needed> {
+        let mut needed = Needed::new();
+        let mut logs = vec![LogName::Tags];
+        logs.extend(self.namespaces("").await?.into_iter().map(|(namespace, _)| LogName::Namespace(namespace)));
+        report.namespaces = logs.len() as u64 - 1;
+        for log in &logs {
+            self.check_history(log, report).await?;
+            match self.names.current(log, None).await {
+                Ok(state) => {
+                    let LogName::Namespace(namespace) = log else { continue };
+                    report.objects += collect(namespace, &state, &mut needed).await?;
+                }
+                Err(error) => note(report, error)?,
+            }
+        }
+        let tags = match self.tags().await {
+            Ok(tags) => tags,
+            Err(error) => note(report, error).map(|()| Vec::new())?,
+        };
+        for tag in tags {
+            let log = LogName::Namespace(tag.namespace.clone());
+            match self.names.at(&log, tag.version.get()).await {
+                Ok(Some(state)) => drop(collect(&tag.namespace, &state, &mut needed).await?),
+                Ok(None) => {
+                    let file = paths::version(&log.encode(self.descriptor.folds_case), tag.version.get())?;
+                    let detail = format!(
+                        "version {} of {log}, or a run that it is read from, is lost, and tag {} needs it",
+                        tag.version, tag.name
+                    );
+                    report.problems.push(Problem { kind: ErrorKind::Missing, file, detail, affected: Vec::new() });
+                }
+                Err(error) => note(report, error)?,
+            }
+        }
+        Ok(needed)
+    }
+
+    async fn check_history(&self, log: &LogName, report: &mut VerifyReport) -> Result<()> {
+        for version in self.names.versions(log).await? {
+            let run = match self.names.run(log, version).await {
+                Ok(Some(run)) => run,
+                Ok(None) => continue,
+                Err(error) => {
+                    note(report, error)?;
+                    continue;
+                }
+            };
+            report.runs += 1;
+            let expected = run.entries;
+            let location = run.location().clone();
+            let read = async {
+                let mut entries = Merge::new(vec![Cursor::seek(run, "").await?]);
+                let mut count = 0;
+                while entries.next().await?.is_some() {
+                    count += 1;
+                }
+                if count == expected {
+                    return Ok(());
+                }
+                let detail = format!("it has {count} entries instead of {expected}");
+                Err(Error::new(ErrorKind::Corrupt, "read", &location, detail))
+            };
+            if let Err(error) = read.await {
+                note(report, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether what is needed is there and sound.
+    pub(super) async fn check_needed(
+        &self,
+        needed: Needed,
+        health: &ContentHealth,
+        report: &mut VerifyReport,
+    ) -> Result<()> {
+        let mut problems: BTreeMap<(Location, String), (ErrorKind, Vec<Location>)> = BTreeMap::new();
+        for (content, locations) in needed {
+            for found in self.check_content(&content, health).await? {
+                let (_, affected) =
+                    problems.entry((found.file, found.detail)).or_insert_with(|| (found.kind, Vec::new()));
+                affected.extend(locations.iter().cloned());
+            }
+        }
+        for ((file, detail), (kind, mut affected)) in problems {
+            affected.sort();
+            affected.dedup();
+            report
+                .problems
+                .retain(|known| !(known.file == file && known.affected.is_empty() && known.detail == detail));
+            report.problems.push(Problem { kind, file, detail, affected });
+        }
+        Ok(())
+    }
+
+    async fn check_content(&self, content: &Content, health: &ContentHealth) -> Result<Vec<Problem>> {
+        let chunks = match &content.body {
+            // The checksums of its run cover it.
+            Body::Inline(_) => return Ok(Vec::new()),
+            Body::Whole(nonce, _) => {
+                return Ok(health.file_problem(&content.digest, nonce, content.size)?.into_iter().collect());
+            }
+            Body::Packed(_) | Body::Chunked(_) => match self.chunks_of(content).await {
+                Ok(chunks) => chunks,
+                Err(error) if is_damage(&error) => return Ok(vec![list_problem(content)?]),
+                Err(error) => return Err(error),
+            },
+        };
+        let mut problems = Vec::new();
+        for chunk in &chunks {
+            let places = || self.catalog.find(Kind::Chunk, &chunk.digest).into_iter().map(|found| found.place);
+            if !health.has_chunk(chunk) && !places().any(|place| health.has_chunk(&Chunk { place, ..*chunk })) {
+                problems.push(health.chunk_problem(chunk)?);
+            }
+        }
+        Ok(problems)
+    }
+}
+
+fn list_problem(content: &Content) -> Result<Problem> {
+    let file = match &content.body {
+        Body::Chunked(List::Packed(place, _)) => paths::pack(&place.pack)?,
+        _ => paths::fixed(paths::STORE_FILE)?,
+    };
+    let detail = format!("the list of the chunks of b3:{} is lost or damaged", content.digest);
+    Ok(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() })
+}
+
+/// Adds the objects of a state to what is needed, and counts them.
+///
+/// Where a run is damaged, the names before that are collected; the damage was noted when the run itself was checked.
+async fn collect(namespace: &Namespace, state: &State, needed: &mut Needed) -> Result<u64> {
+    let mut count = 0;
+    let mut entries = match state.entries("").await {
+        Err(error) if is_damage(&error) => return Ok(0),
+        entries => entries?,
+    };
+    loop {
+        match State::next_object(&mut entries, "").await {
+            Ok(Some(entry)) => {
+                count += 1;
+                if let Some(object) = entry.object {
+                    needed.entry(object.content).or_default().push(namespace.location(&entry.name)?);
+                }
+            }
+            Ok(None) => return Ok(count),
+            Err(error) if is_damage(&error) => return Ok(count),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Missing)
+}
+
+/// Puts damage into the report; anything else ends the verification.
+pub(super) fn note(report: &mut VerifyReport, error: Error) -> Result<()> {
+    match (error.kind(), Location::parse(error.subject())) {
+        (kind @ (ErrorKind::Corrupt | ErrorKind::Missing), Ok(file)) => {
+            let problem = Problem { kind, file, detail: error.detail().to_string(), affected: Vec::new() };
+            if !report.problems.contains(&problem) {
+                report.problems.push(problem);
+            }
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,278 @@
+//! Taking content in: what is there already is relied on, the rest goes inline, into packs, or into a file of its own.
+
+mod chunked;
+mod secure;
+mod whole;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use strongroom_storage::{
+    ByteStream, Digest, DigestSet, Digests, PathSource, Result, Source, SourceFile, StoreOptions, unblock,
+};
+
+use crate::catalog::Found;
+use crate::chunk::{List, ListItem, Method, Place, encode_list_body};
+use crate::compress::compress;
+use crate::config::Layout;
+use crate::content::{Body, Content, INLINE_MAX_BYTES};
+use crate::index::Table;
+use crate::pack::PackBuilder;
+use crate::paths;
+use crate::record::{Kind, Records};
+use crate::session::Session;
+use crate::store::Inner;
+
+/// Objects up to this many bytes are one chunk, unless a layout is asked for.
+pub(crate) const SMALL_MAX_BYTES: usize = 1 << 20;
+/// More than this is hashed and compressed on another thread.
+const UNBLOCK_BYTES: usize = 64 << 10;
+/// How many packs are stored at once.
+const PACKS_AT_ONCE: usize = 2;
+
+/// Stores the content of one batch within one session.
+///
+/// What it returned can be relied on when [`finish`](Self::finish) has.
+pub(crate) struct ContentWriter {
+    store: Arc<Inner>,
+    session: Arc<Session>,
+    pack: Option<PackBuilder>,
+    /// What is in the packs of this writer.
+    added: HashMap<(Kind, Digest), Found>,
+    storing: FuturesUnordered<BoxFuture<'static, Result<()>>>,
+}
+
+/// What became of a source.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub content: Content,
+    /// BLAKE3, and the others that were asked for.
+    pub digests: Digests,
+}
+
+/// Content by how it comes.
+enum Input {
+    /// At most [`SMALL_MAX_BYTES`], or given as bytes.
+    Bytes(Bytes),
+    /// A local file with more.
+    Path(PathSource),
+    /// A stream with more.
+    Stream(ByteStream),
+}
+
+impl ContentWriter {
+    pub(crate) fn new(store: Arc<Inner>, session: Arc<Session>) -> Self {
+        Self { store, session, pack: None, added: HashMap::new(), storing: FuturesUnordered::new() }
+    }
+
+    /// Takes `source` in. With a layout, it is kept so even if it is there in another way; without, by the store's policy.
+    pub(crate) async fn take(&mut self, source: Source, layout: Option<Layout>, digests: DigestSet) -> Result<Taken> {
+        self.session.beat().await?;
+        let digests = DigestSet::BLAKE3.union(digests);
+        let policy = layout.unwrap_or(self.store.descriptor.layout);
+        match open(source).await? {
+            Input::Bytes(bytes) if bytes.len() <= INLINE_MAX_BYTES && layout != Some(Layout::Whole) => {
+                let digests = Digests::of(&bytes, digests);
+                Ok(Taken { content: Content::inline(bytes), digests })
+            }
+            Input::Bytes(bytes)
+                if bytes.len() <= SMALL_MAX_BYTES && (layout.is_none() || layout == Some(Layout::Auto)) =>
+            {
+                self.take_small(bytes, digests).await
+            }
+            input => {
+                let local = self.store.backend.capabilities().local;
+                match policy {
+                    Layout::Whole => self.take_whole(input, layout == Some(Layout::Whole), digests).await,
+                    Layout::Auto if local => self.take_whole(input, false, digests).await,
+                    Layout::Auto | Layout::Chunked => self.take_chunked(input, digests).await,
+                }
+            }
+        }
+    }
+
+    async fn take_small(&mut self, bytes: Bytes, set: DigestSet) -> Result<Taken> {
+        let (digests, bytes) = if bytes.len() > UNBLOCK_BYTES {
+            unblock(move || Ok((Digests::of(&bytes, set), bytes))).await?
+        } else {
+            (Digests::of(&bytes, set), bytes)
+        };
+        let digest = digests.blake3.unwrap_or_else(|| Digest::of(&bytes));
+        let size = bytes.len() as u64;
+        let body = match self.find_chunk(&digest, bytes.len()).await? {
+            Some(place) => Body::Packed(place),
+            None => match self.find_file(&digest).await? {
+                Some(nonce) => Body::Whole(nonce, List::Inline(Vec::new())),
+                None => Body::Packed(self.add(Kind::Chunk, digest, bytes).await?),
+            },
+        };
+        Ok(Taken { content: Content { digest, size, body }, digests })
+    }
+
+    /// A chunk that can be relied on.
+    async fn find_chunk(&mut self, digest: &Digest, length: usize) -> Result<Option<Place>> {
+        let found = self.find(Kind::Chunk, digest).await?;
+        Ok(found.filter(|found| usize::try_from(found.size) == Ok(length)).map(|found| found.place))
+    }
+
+    /// Content of a kind in a pack that can be relied on: of this writer, or seen within the session.
+    async fn find(&mut self, kind: Kind, digest: &Digest) -> Result<Option<Found>> {
+        if let Some(found) = self.added.get(&(kind, *digest)) {
+            return Ok(Some(*found));
+        }
+        self.store.catalog.learn_for(&self.session).await?;
+        for found in self.store.catalog.find(kind, digest) {
+            if self.session.may_rely_on(&paths::pack(&found.place.pack)?).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Compresses content and adds it to a pack, without asking whether it is there.
+    async fn add(&mut self, kind: Kind, digest: Digest, bytes: Bytes) -> Result<Place> {
+        let size = u32::try_from(bytes.len()).expect("a chunk and a list have a bound that 32 bits hold");
+        let policy = self.store.descriptor.compression;
+        let (method, stored) = if bytes.len() > UNBLOCK_BYTES {
+            unblock(move || Ok(compress(bytes, policy))).await?
+        } else {
+            compress(bytes, policy)
+        };
+        self.add_stored(kind, digest, size, method, stored).await
+    }
+
+    async fn add_stored(
+        &mut self,
+        kind: Kind,
+        digest: Digest,
+        size: u32,
+        method: Method,
+        stored: Bytes,
+    ) -> Result<Place> {
+        let pack = match &mut self.pack {
+            Some(pack) => pack,
+            None => self.pack.insert(PackBuilder::new(&*self.store.host)?),
+        };
+        let place = pack.add(digest, kind, method, stored, size);
+        let full = pack.is_full();
+        self.added.insert((kind, digest), Found { digest, kind, place, size });
+        if full {
+            self.store_pack().await?;
+        }
+        Ok(place)
+    }
+
+    /// A list of an object: in a pack, and with its entry if it is short.
+    async fn place_list<T: ListItem + PartialEq>(
+        &mut self,
+        kind: Kind,
+        object: &Digest,
+        items: Vec<T>,
+    ) -> Result<List<T>> {
+        let place = match self.find(kind, object).await? {
+            Some(found) if self.says_the_same(&found, &items).await => (found.place, found.size),
+            _ => {
+                let body = encode_list_body(&items);
+                let size = u32::try_from(body.len()).map_err(|_| too_many_parts(object))?;
+                (self.add(kind, *object, body).await?, size)
+            }
+        };
+        if List::<T>::fits_inline(items.len()) { Ok(List::Inline(items)) } else { Ok(List::Packed(place.0, place.1)) }
+    }
+
+    /// Whether a list that is there already has these items. One of our own that is not stored yet was made of them.
+    async fn says_the_same<T: ListItem + PartialEq>(&mut self, found: &Found, items: &[T]) -> bool {
+        self.added.contains_key(&(found.kind, found.digest))
+            || self.store.read_list_at::<T>(&found.place, found.size).await.is_ok_and(|known| known == items)
+    }
+
+    /// Begins to store the pack that is being filled; waits for an earlier one if there are too many.
+    async fn store_pack(&mut self) -> Result<()> {
+        let Some(pack) = self.pack.take() else { return Ok(()) };
+        self.session.beat().await?;
+        while self.storing.len() >= PACKS_AT_ONCE {
+            self.storing.try_next().await?;
+        }
+        let (store, session) = (self.store.clone(), self.session.clone());
+        self.storing.push(
+            async move {
+                let mut pack = pack.finish();
+                let pieces = std::mem::take(&mut pack.pieces);
+                let source = Source::stream(stream::iter(pieces.into_iter().map(Ok)));
+                let location = paths::pack(&pack.nonce)?;
+                store.backend.store(&location, source, &StoreOptions::create()).await?;
+                session.saw(location);
+                let table = Table { packs: [pack.nonce].into(), records: Records::of(&pack.records) };
+                store.catalog.stored_pack(&pack, table);
+                Ok(())
+            }
+            .boxed(),
+        );
+        Ok(())
+    }
+
+    /// Makes everything durable that was taken in.
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        self.store_pack().await?;
+        while self.storing.try_next().await?.is_some() {}
+        self.session.beat().await
+    }
+}
+
+/// Reads so much of a source that it is known whether it is small.
+async fn open(source: Source) -> Result<Input> {
+    match source {
+        Source::Bytes(bytes) => Ok(Input::Bytes(bytes)),
+        Source::Path(source) => {
+            unblock(move || {
+                let mut file = SourceFile::open(&source)?;
+                let size = match usize::try_from(file.identity().size()) {
+                    Ok(size) if size <= SMALL_MAX_BYTES => size,
+                    _ => {
+                        let expected = Some(file.identity().clone());
+                        let mut source = source;
+                        source.expected = expected;
+                        return Ok(Input::Path(source));
+                    }
+                };
+                // One byte more, so that the end is seen.
+                let mut buffer = vec![0; size + 1];
+                let mut filled = 0;
+                while filled <= size {
+                    match file.read(&mut buffer[filled..])? {
+                        0 => break,
+                        length => filled += length,
+                    }
+                }
+                file.finish()?;
+                buffer.truncate(filled);
+                Ok(Input::Bytes(buffer.into()))
+            })
+            .await
+        }
+        other => {
+            let mut stream = other.into_stream().await?;
+            let mut gathered = BytesMut::new();
+            while gathered.len() <= SMALL_MAX_BYTES {
+                match stream.try_next().await? {
+                    Some(bytes) => gathered.extend_from_slice(&bytes),
+                    None => return Ok(Input::Bytes(gathered.freeze())),
+                }
+            }
+            Ok(Input::Stream(stream::iter([Ok(gathered.freeze())]).chain(stream).boxed()))
+        }
+    }
+}
+
+fn too_many_parts(object: &Digest) -> strongroom_storage::Error {
+    strongroom_storage::Error::new(
+        strongroom_storage::ErrorKind::Unsupported,
+        "store",
+        format!("b3:{object}"),
+        "the object is larger than the format allows",
+    )
+}

@@ -1,0 +1,196 @@
+//! Objects as plain files of their own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use strongroom_storage::{
+    ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, Location, PathSource, Result, Source,
+    SourceFile, StoreOptions, unblock,
+};
+
+use super::{ContentWriter, Input, Taken};
+use crate::chunk::{Cell, List};
+use crate::content::{Body, Content};
+use crate::grid::GridHasher;
+use crate::nonce::Nonce;
+use crate::paths;
+use crate::record::Kind;
+
+/// How much of a local file is read at a time, in bytes.
+const READ_BYTES: usize = 1 << 20;
+
+/// What was seen of content on its way.
+#[derive(Debug)]
+struct Seen {
+    digest: Digest,
+    size: u64,
+    cells: Vec<Cell>,
+    digests: Digests,
+}
+
+/// Computes everything that a whole file's entry says, in one pass over its bytes.
+#[derive(Debug)]
+struct ContentHasher {
+    grid: GridHasher,
+    others: Hasher,
+}
+
+impl ContentHasher {
+    fn new(mut set: DigestSet) -> Self {
+        set.blake3 = false;
+        Self { grid: GridHasher::new(), others: Hasher::new(set) }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.grid.update(bytes);
+        self.others.update(bytes);
+    }
+
+    fn finish(self) -> Seen {
+        let (digest, size, cells) = self.grid.finish();
+        let mut digests = self.others.finish();
+        digests.blake3 = Some(digest);
+        Seen { digest, size, cells, digests }
+    }
+}
+
+/// A local file that was hashed and, when it is stored, must still be the same.
+struct HashedFile {
+    file: PathSource,
+    seen: Seen,
+}
+
+async fn hash_file(mut file: PathSource, set: DigestSet) -> Result<HashedFile> {
+    unblock(move || {
+        let mut source = SourceFile::open(&file)?;
+        let mut hasher = ContentHasher::new(set);
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match source.read(&mut buffer)? {
+                0 => break,
+                length => hasher.update(&buffer[..length]),
+            }
+        }
+        file.expected = Some(source.finish()?);
+        Ok(HashedFile { file, seen: hasher.finish() })
+    })
+    .await
+}
+
+/// Finds a file with this content that can be relied on.
+type FindFile = Box<dyn Fn(&Digest) -> Option<Nonce> + Send>;
+/// What was seen, and a file with this content that can be relied on, so that no other was published.
+type Outcome = (Seen, Option<Nonce>);
+
+/// Names a whole file, or refuses to where there is one already.
+struct WholeNamer {
+    hasher: ContentHasher,
+    nonce: Nonce,
+    there: FindFile,
+    outcome: Arc<Mutex<Option<Outcome>>>,
+}
+
+impl ContentNamer for WholeNamer {
+    fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    fn location(&mut self) -> Result<Location> {
+        let seen = std::mem::replace(&mut self.hasher, ContentHasher::new(DigestSet::NONE)).finish();
+        let there = (self.there)(&seen.digest);
+        let location = paths::whole_file(&seen.digest, &self.nonce)?;
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some((seen, there));
+        match there {
+            None => Ok(location),
+            Some(_) => Err(Error::already_exists("store", location)),
+        }
+    }
+}
+
+impl ContentWriter {
+    /// Keeps content as a file of its own; unless `exact`, what is kept as chunks already is left so.
+    pub(super) async fn take_whole(&mut self, input: Input, exact: bool, set: DigestSet) -> Result<Taken> {
+        self.store.catalog.learn_for(&self.session).await?;
+        let source = match input {
+            Input::Bytes(bytes) => Source::Bytes(bytes),
+            Input::Stream(stream) => Source::Stream(stream),
+            Input::Path(file) if self.store.catalog.is_empty() => Source::Path(file),
+            // What may be there is hashed before it is written.
+            Input::Path(file) => {
+                let hashed = hash_file(file, set).await?;
+                if let Some(body) = self.find_large(&hashed, exact).await? {
+                    let content = Content { digest: hashed.seen.digest, size: hashed.seen.size, body };
+                    return Ok(Taken { content, digests: hashed.seen.digests });
+                }
+                Source::Path(hashed.file)
+            }
+        };
+        self.store_whole(source, set).await
+    }
+
+    /// Content that is there, and can be relied on, as a file or as chunks.
+    async fn find_large(&mut self, hashed: &HashedFile, exact: bool) -> Result<Option<Body>> {
+        let Seen { digest, size, cells, .. } = &hashed.seen;
+        if let Some(nonce) = self.find_file(digest).await? {
+            return Ok(Some(Body::Whole(nonce, self.place_list_of_cells(digest, cells.clone()).await?)));
+        }
+        if exact { Ok(None) } else { self.find_chunked(digest, *size).await }
+    }
+
+    pub(super) async fn store_whole(&mut self, source: Source, set: DigestSet) -> Result<Taken> {
+        let nonce = Nonce::draw(&*self.store.host)?;
+        let outcome = Arc::new(Mutex::new(None));
+        let (catalog, session) = (self.store.catalog.clone(), self.session.clone());
+        let namer = WholeNamer {
+            hasher: ContentHasher::new(set),
+            nonce,
+            there: Box::new(move |digest| {
+                let reliable =
+                    |nonce: &Nonce| paths::whole_file(digest, nonce).is_ok_and(|location| session.relies_on(&location));
+                catalog.files(digest).into_iter().find(reliable)
+            }),
+            outcome: outcome.clone(),
+        };
+        let stored = self.store.backend.store_named(source, Box::new(namer), &StoreOptions::create()).await;
+        let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (seen, nonce) = match (stored, outcome) {
+            (Ok(stored), Some((seen, None))) => {
+                self.session.saw(stored.location);
+                self.store.catalog.stored_file(seen.digest, nonce);
+                (seen, nonce)
+            }
+            (_, Some((seen, Some(there)))) => (seen, there),
+            (Err(error), _) => return Err(error),
+            (Ok(stored), None) => {
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "store",
+                    stored.location,
+                    "the backend did not ask for the file's name",
+                ));
+            }
+        };
+        self.session.beat().await?;
+        let cells = self.place_list_of_cells(&seen.digest, seen.cells).await?;
+        let content = Content { digest: seen.digest, size: seen.size, body: Body::Whole(nonce, cells) };
+        Ok(Taken { content, digests: seen.digests })
+    }
+
+    /// A whole file that can be relied on.
+    pub(super) async fn find_file(&mut self, digest: &Digest) -> Result<Option<Nonce>> {
+        self.store.catalog.learn_for(&self.session).await?;
+        for nonce in self.store.catalog.files(digest) {
+            if self.session.may_rely_on(&paths::whole_file(digest, &nonce)?).await? {
+                return Ok(Some(nonce));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The list of a file's cells; a short one stands with its entry only, as it can be had from the file.
+    pub(super) async fn place_list_of_cells(&mut self, digest: &Digest, cells: Vec<Cell>) -> Result<List<Cell>> {
+        if List::<Cell>::fits_inline(cells.len()) {
+            return Ok(List::Inline(cells));
+        }
+        self.place_list(Kind::CellList, digest, cells).await
+    }
+}
