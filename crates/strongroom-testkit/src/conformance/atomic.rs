@@ -10,10 +10,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::failure::{Checked, Failure, Verdict, ensure};
-use super::probe::{at, content, expect_names, expect_object, pieces, streamed};
+use super::probe::{at, content, expect_names, expect_object, pieces};
 use super::{Place, finished};
 
 const VERSIONS: usize = 12;
+
+/// How long a source waits for others, where a backend need not let them go on.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 pub(super) async fn promise_1_readers_see_whole_objects_while_they_are_overwritten(place: &Place) -> Checked {
     let location = at("atomic/overwritten");
@@ -60,7 +63,6 @@ fn version(index: usize) -> Bytes {
 /// `content` in pieces, each of which comes when there were some reads since the last. A backend may well let readers wait
 /// for the end of a store; then it comes anyway.
 fn while_read(content: &Bytes, reads: &watch::Receiver<u64>) -> Source {
-    const PATIENCE: Duration = Duration::from_millis(50);
     let pieces: Vec<_> = content.chunks(60_000).map(|piece| content.slice_ref(piece)).collect();
     let reads = reads.clone();
     Source::stream(stream::iter(pieces).then(move |piece| {
@@ -116,13 +118,16 @@ pub(super) async fn promise_1_an_object_that_goes_while_it_is_read_is_read_whole
 }
 
 pub(super) async fn promise_1_racing_overwrites_leave_one_of_them(place: &Place) -> Checked {
+    const WRITERS: u64 = 16;
     let location = at("atomic/raced");
-    let contents: Vec<_> = (0..16).map(|index| content(index, 100_000 + 1000 * (16 - index as usize))).collect();
+    let contents: Vec<_> = (0..WRITERS).map(|index| content(index, 200_000 - 3001 * index as usize)).collect();
+    let (halfway, _) = watch::channel(0);
+    let halfway = Arc::new(halfway);
     let mut writers = JoinSet::new();
     for content in &contents {
-        let (storage, location, content) = (place.open().await?, location.clone(), content.clone());
+        let (storage, location, source) = (place.open().await?, location.clone(), in_step(content, &halfway, WRITERS));
         writers.spawn(async move {
-            storage.store(&location, streamed(&content), &StoreOptions::default()).await?;
+            storage.store(&location, source, &StoreOptions::default()).await?;
             Ok(())
         });
     }
@@ -135,6 +140,18 @@ pub(super) async fn promise_1_racing_overwrites_leave_one_of_them(place: &Place)
     expect_object(&*storage, &location, winner).await?;
     expect_names(&*storage, "", &[location]).await?;
     Ok(Verdict::Kept)
+}
+
+/// `content` in two halves; the second comes when all writers have given the first, unless the backend takes few at a time.
+fn in_step(content: &Bytes, halfway: &Arc<watch::Sender<u64>>, writers: u64) -> Source {
+    let (first, second) = (content.slice(..100_000), content.slice(100_000..));
+    let halfway = Arc::clone(halfway);
+    let rest = stream::once(async move {
+        halfway.send_modify(|arrived| *arrived += 1);
+        let _ = tokio::time::timeout(PATIENCE, halfway.subscribe().wait_for(|arrived| *arrived >= writers)).await;
+        Ok(second)
+    });
+    Source::stream(stream::iter([Ok(first)]).chain(rest))
 }
 
 pub(super) async fn promise_1_an_object_appears_when_all_of_it_is_there(place: &Place) -> Checked {
