@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
+use strongroom_content::{ContentConfig, ContentStorage, OpenOptions};
 use strongroom_storage::{Digest, ErrorKind, ExternalStorage, Location, MemoryStorage, blocking};
 use strongroom_testkit::{Intercept, Intercepted, Operation, Outcome, RecordingStorage};
 use tempfile::TempDir;
@@ -54,6 +55,9 @@ fn at(location: &str) -> Location {
 
 async fn on_every_storage(check: impl AsyncFn(Bench)) {
     check(Bench::new(Arc::new(MemoryStorage::new()))).await;
+    let backend = Arc::new(MemoryStorage::new());
+    let content = ContentStorage::create(backend, ContentConfig::default(), OpenOptions::default()).await;
+    check(Bench::new(Arc::new(content.expect("a store")))).await;
 }
 
 #[track_caller]
