@@ -7,6 +7,7 @@
 pub mod blocking;
 mod digest;
 mod error;
+mod file;
 mod host;
 mod location;
 mod memory;
@@ -19,6 +20,7 @@ mod unblock;
 
 pub use digest::{Digest, DigestSet, Digests, Hasher, Md5Digest, Sha256Digest};
 pub use error::{Error, ErrorKind, Result};
+pub use file::{FileConfig, FileStorage, Sharing};
 pub use host::{Host, SystemHost};
 pub use location::Location;
 pub use memory::MemoryStorage;

@@ -22,7 +22,7 @@ const NAMES: &[&str] = &[
     "names/50%",
     "names/%",
     "names/@",
-    "names/@/1",
+    "names/@at/1",
     "names/#1?x=y&z",
     "names/a\\b",
     "names/..\\x",

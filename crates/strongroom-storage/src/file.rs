@@ -1,0 +1,159 @@
+//! Plain files in a folder: anyone can read them with `cat`, and files that others put there are objects.
+
+mod config;
+mod folders;
+mod listing;
+mod place;
+mod publish;
+mod reader;
+mod temporary;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+pub use config::{FileConfig, Sharing};
+
+use crate::error::Result;
+use crate::location::Location;
+use crate::options::{
+    ByteRange, Capabilities, ListOptions, Listing, Loaded, LocalPath, Metadata, StoreOptions, Stored,
+};
+use crate::source::Source;
+use crate::storage::{ContentNamer, ExternalStorage};
+use crate::unblock;
+use place::{Place, failed};
+
+/// A backend that keeps each object as the plain file `root/<location>`.
+///
+/// The root and the folders below it are made when something is stored, not before. Objects appear by link or rename, so
+/// readers see old content or new, on NFS too. Create-if-absent is `link(2)`, or an exclusive rename where there are no links.
+///
+/// `a` and `a/b` can't both be objects; the second is [`Conflict`](crate::ErrorKind::Conflict). Only regular files are objects:
+/// a symlink to a file can be read like one, a symlink to a folder is not followed by listings. Files whose names are not
+/// UTF-8 are not listed.
+///
+/// Deleting removes the file and leaves its folder. A delete is durable when the file system next writes its journal, not
+/// before.
+///
+/// Where files without a name (`O_TMPFILE`) don't work, unfinished ones are in the folder `.strongroom-tmp` below the root,
+/// which is never listed. A crash may leave some there; when nobody writes to the storage, the folder may be removed.
+///
+/// ```
+/// # use strongroom_storage::{ExternalStorage, FileStorage, Location};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let folder = tempfile::tempdir().unwrap();
+/// let storage = FileStorage::new(folder.path());
+/// storage.store_bytes(&Location::parse("dag/unit/energy.csv")?, "step,energy".into()).await?;
+/// assert_eq!(std::fs::read(folder.path().join("dag/unit/energy.csv")).unwrap(), b"step,energy");
+/// # Ok::<(), strongroom_storage::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct FileStorage {
+    place: Arc<Place>,
+}
+
+impl FileStorage {
+    /// The storage in the folder `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self::with_config(root, FileConfig::default())
+    }
+
+    /// The storage in the folder `root`, set up as `config` says.
+    pub fn with_config(root: impl Into<PathBuf>, config: FileConfig) -> Self {
+        Self { place: Arc::new(Place::new(&root.into(), config)) }
+    }
+
+    /// The folder, as an absolute path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.place.root
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<Place>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = self.place.clone();
+        unblock(move || work(place)).await
+    }
+}
+
+impl fmt::Display for FileStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.place.root.display().fmt(f)
+    }
+}
+
+#[async_trait]
+impl ExternalStorage for FileStorage {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            create_if_absent: true,
+            ordered_listing: false,
+            nested_locations: false,
+            atomic_batches: false,
+            local_paths: true,
+            local: true,
+        }
+    }
+
+    async fn store(&self, location: &Location, source: Source, options: &StoreOptions) -> Result<Stored> {
+        writer::store(&self.place, location, source, options).await
+    }
+
+    async fn load(&self, location: &Location, range: ByteRange) -> Result<Loaded> {
+        reader::load(&self.place, location, range).await
+    }
+
+    async fn metadata(&self, location: &Location) -> Result<Metadata> {
+        let location = location.clone();
+        self.on_thread(move |place| {
+            let found = place.look_up("metadata", &location)?;
+            Ok(Metadata::new(found.len()).with_modified(found.modified().ok()))
+        })
+        .await
+    }
+
+    async fn delete(&self, location: &Location) -> Result<()> {
+        let location = location.clone();
+        self.on_thread(move |place| {
+            place.look_up("delete", &location)?;
+            let path = place.path("delete", &location)?;
+            std::fs::remove_file(&path).map_err(|error| failed("delete", &location, &path, error))
+        })
+        .await
+    }
+
+    fn iter_contents(&self, prefix: &str) -> BoxStream<'static, Result<Location>> {
+        listing::iter_contents(&self.place, prefix)
+    }
+
+    async fn list(&self, options: &ListOptions) -> Result<Listing> {
+        let options = options.clone();
+        self.on_thread(move |place| listing::list(&place, &options)).await
+    }
+
+    async fn store_named(
+        &self,
+        source: Source,
+        namer: Box<dyn ContentNamer>,
+        options: &StoreOptions,
+    ) -> Result<Stored> {
+        writer::store_named(&self.place, source, namer, options).await
+    }
+
+    async fn local_path(&self, location: &Location) -> Result<LocalPath> {
+        let location = location.clone();
+        self.on_thread(move |place| {
+            place.look_up("path", &location)?;
+            Ok(LocalPath::new(place.path("path", &location)?, ()))
+        })
+        .await
+    }
+}
