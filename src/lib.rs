@@ -1,1 +1,78 @@
-//! strongroom
+//! strongroom keeps what a workflow produces: once, by content, under names that are never half-written, on any storage that
+//! can hold bytes.
+//!
+//! This is the front door: [`open`] and [`create`] turn a URL into a [`ContentStorage`], [`open_storage`] into the plain
+//! storage below it, and everything else is re-exported from the crates that do the work.
+//!
+//! ```
+//! use strongroom::{ByteRange, ContentConfig, ExternalStorage, Location};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let store = strongroom::create("memory://example", ContentConfig::default()).await?;
+//! let location = Location::parse("campaign/unit-1/energies.csv")?;
+//! store.store_bytes(&location, "step,energy\n0,-1.5\n".into()).await?;
+//! assert_eq!(store.load_bytes(&location, ByteRange::Last(4)).await?, "1.5\n");
+//! # Ok::<(), strongroom::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! Every call is async and wants a Tokio runtime; [`blocking`] is for programs that have none.
+#![forbid(unsafe_code)]
+
+mod url;
+
+use std::sync::Arc;
+
+pub use strongroom_content as content;
+pub use strongroom_content::{
+    Attributes, Batch, ContentConfig, ContentStorage, Layout, Namespace, ObjectRef, OpenOptions, PutOptions, Snapshot,
+    VerifyOptions, Version,
+};
+pub use strongroom_storage::{
+    ByteRange, ByteStream, Capabilities, Digest, DigestSet, Digests, Durability, Error, ErrorKind, ExternalStorage,
+    FileStorage, ListOptions, Listing, Loaded, LocalPath, Location, MemoryStorage, Metadata, PrefixStorage, ReadOnlyStorage,
+    Result, Source, StoreItem, StoreMode, StoreOptions, Stored, blocking,
+};
+pub use strongroom_workflow as workflow;
+
+/// Opens the plain storage at `url`: a path, `file:///path`, or `memory://name`.
+///
+/// Storages in memory are those of this process; the same name is the same storage.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] if it is no such URL; [`ErrorKind::Unsupported`] if this build has no storage of that kind.
+pub fn open_storage(url: &str) -> Result<Arc<dyn ExternalStorage>> {
+    url::parse(url).map(url::StorageUrl::open)
+}
+
+/// Opens the content store at `url`; see [`open_storage`] for URLs.
+///
+/// # Errors
+/// [`ErrorKind::Missing`] if there is none; otherwise as for [`open_storage`] and [`ContentStorage::open`].
+pub async fn open(url: &str) -> Result<ContentStorage> {
+    open_with(url, OpenOptions::default()).await
+}
+
+/// Opens the content store at `url` with options.
+///
+/// # Errors
+/// As for [`open`].
+pub async fn open_with(url: &str, options: OpenOptions) -> Result<ContentStorage> {
+    ContentStorage::open(open_storage(url)?, options).await
+}
+
+/// Makes a content store at `url`, or opens the one that is there, whose own configuration then holds.
+///
+/// # Errors
+/// As for [`open_storage`] and [`ContentStorage::create`].
+pub async fn create(url: &str, config: ContentConfig) -> Result<ContentStorage> {
+    create_with(url, config, OpenOptions::default()).await
+}
+
+/// Makes a content store at `url` with options, or opens the one that is there.
+///
+/// # Errors
+/// As for [`create`].
+pub async fn create_with(url: &str, config: ContentConfig, options: OpenOptions) -> Result<ContentStorage> {
+    ContentStorage::create(open_storage(url)?, config, options).await
+}
