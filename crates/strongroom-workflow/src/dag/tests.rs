@@ -468,6 +468,33 @@ async fn a_result_of_a_dag_is_saved_and_read_back() {
     assert_eq!(serde_json::from_str::<DagResult>(&json).expect("a result"), result);
 }
 
+#[test]
+fn a_run_that_is_dropped_publishes_nothing_and_its_directories_go_when_the_work_ends() {
+    let bench = Bench::new();
+    let ((begun, has_begun), (go_on, may_go_on)) = (mpsc::channel::<()>(), mpsc::channel::<()>());
+    let (may_go_on, begun) = (Mutex::new(may_go_on), Mutex::new(Some(begun)));
+    let unit = Unit::new("a", move |context| {
+        output(&context.permanent, "a.txt", "1")?;
+        drop(begun.lock().expect("no panic").take());
+        let _ = may_go_on.lock().expect("no panic").recv();
+        Ok(Value::Null)
+    });
+    let dag = Dag::new("dag").with(unit);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let begun = unblock(move || Ok(has_begun.recv().is_ok()));
+        let run = std::pin::pin!(run_dag(&dag, &bench.storages, &bench.options));
+        futures::future::select(std::pin::pin!(begun), run).await;
+    });
+    let folder = bench.folder.path().join("dag/a.1");
+    assert!(folder.is_dir(), "the work is under way");
+    drop(go_on);
+    drop(runtime); // waits for the work
+    assert!(!folder.exists());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert_eq!(runtime.block_on(bench.listings()), [[""; 0], [""; 0]]);
+}
+
 #[tokio::test]
 async fn storages_without_shared_or_permanent_are_refused() {
     let bench = Bench::new();
