@@ -71,7 +71,7 @@ impl Model {
         Ok(())
     }
 
-    /// Does several stores.
+    /// Does several stores. If they fail and batches are atomic, none is done.
     ///
     /// # Errors
     /// The kind of error that the storage gives.
@@ -140,7 +140,11 @@ async fn take(storage: &dyn ExternalStorage, model: &mut Model, step: &Step) -> 
             let options = StoreOptions::default().with_mode(*mode);
             let batch = items.iter().map(|(location, content)| StoreItem::new(location.clone(), content.clone()));
             let result = storage.store_all(batch.collect(), &options).await;
-            agree(result.map(drop), model.store_all(items, *mode, capabilities))
+            let expected = model.store_all(items, *mode, capabilities);
+            if expected.is_err() && capabilities.atomic_batches {
+                settle(storage, model, items, *mode).await?;
+            }
+            agree(result.map(drop), expected)
         }
         Step::Delete { location } => agree(storage.delete(location).await, model.delete(location)),
         Step::DeleteAll { locations } => {
@@ -186,6 +190,39 @@ async fn take(storage: &dyn ExternalStorage, model: &mut Model, step: &Step) -> 
             agree(names, Ok(expected))
         }
     }
+}
+
+/// Of an atomic batch that failed, finds out which namespaces were done: each of them may be, but for the one that failed.
+async fn settle(
+    storage: &dyn ExternalStorage,
+    model: &mut Model,
+    items: &[(Location, Bytes)],
+    mode: StoreMode,
+) -> Checked<()> {
+    let mut namespaces: BTreeMap<String, Vec<(Location, Bytes)>> = BTreeMap::new();
+    for (location, content) in items {
+        let segments: Vec<_> = location.segments().collect();
+        let namespace = segments[..(segments.len() - 1).min(2)].join("/");
+        namespaces.entry(namespace).or_default().push((location.clone(), content.clone()));
+    }
+    for items in namespaces.into_values() {
+        let mut done = model.clone();
+        if done.store_all(&items, mode, storage.capabilities()).is_err() {
+            continue;
+        }
+        let mut is_done = true;
+        for (location, _) in &items {
+            match storage.load_bytes(location, ByteRange::All).await {
+                Ok(content) => is_done &= done.objects.get(location) == Some(&content),
+                Err(error) if error.is_missing() => is_done = false,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if is_done {
+            *model = done;
+        }
+    }
+    Ok(())
 }
 
 fn expected_bytes(model: &Model, location: &Location, range: ByteRange) -> Result<Bytes, ErrorKind> {
