@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use strongroom_workflow::{Dag, Handle, StorageManager, Unit, UnitContext, UnitError};
+use strongroom::workflow::{Dag, Handle, StorageManager, Unit, UnitContext, UnitError};
 
 use crate::checkpoint;
 use crate::dcd::{self, Trajectory};

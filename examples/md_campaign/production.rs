@@ -1,6 +1,7 @@
 //! Steps that are recorded, what they give on average, and whether the physics holds.
 
 use std::f64::consts::PI;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -107,6 +108,13 @@ impl Means {
         ensure!(self.momentum < MOMENTUM_BOUND, "the whole has begun to move: {self:?}");
         ensure!((self.temperature - temperature).abs() < 0.1 * temperature, "the temperature is wrong: {self:?}");
         Ok(())
+    }
+}
+
+impl fmt::Display for Means {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { temperature, pressure, energy_deviation, energy_drift, .. } = self;
+        write!(f, "T {temperature:.3}, P {pressure:.3}, energy within {energy_deviation:.0e}, drift {energy_drift:.0e}")
     }
 }
 

@@ -60,8 +60,8 @@
 //! | the author of an engine | [`UnitContext::create`], `publish` or `keep_partial`, `close`; [`clear_shared`] when the DAG ends |
 //! | the author of something else | [`StorageManager`], [`Receipt`], [`Storages`] |
 //!
-//! It is no scheduler: a unit is a blocking function that runs on this machine, and there are no queues, no resources, no
-//! priorities.
+//! Async calls want a Tokio runtime. The crate is no scheduler: a unit is a blocking function that runs on this machine, and
+//! there are no queues, no resources, no priorities.
 #![forbid(unsafe_code)]
 
 mod cache;

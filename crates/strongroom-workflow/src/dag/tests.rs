@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 use strongroom_content::{ContentConfig, ContentStorage, OpenOptions};
-use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage, MemoryStorage};
+use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage, FileStorage, MemoryStorage};
 use strongroom_testkit::{Fault, FaultyStorage};
 use tempfile::TempDir;
 
@@ -131,13 +131,19 @@ async fn shared_storage_is_left_when_it_is_to_be_kept_and_can_be_cleared_later()
 #[tokio::test]
 async fn storage_that_is_shared_and_permanent_is_never_cleared() {
     let runs = Arc::default();
+    let root = tempfile::tempdir().expect("a temporary folder");
     let memory = MemoryStorage::new();
     let one: Arc<dyn ExternalStorage> = Arc::new(memory.clone());
-    for storages in [Storages::new(one.clone(), one), Storages::new(Arc::new(memory.clone()), Arc::new(memory.clone()))]
-    {
+    let files = || -> Arc<dyn ExternalStorage> { Arc::new(FileStorage::new(root.path())) };
+    for storages in [
+        Storages::new(one.clone(), one),
+        Storages::new(Arc::new(memory.clone()), Arc::new(memory.clone())),
+        Storages::new(files(), files()),
+    ] {
+        let permanent = storages.get(&StorageName::permanent()).expect("there").clone();
         let bench = Bench { storages, ..Bench::new() };
         bench.run(&Dag::new("dag").with(chain("a", &[], &runs))).await.into_result().expect("no failure");
-        let left: Vec<_> = listing(&memory).await.into_iter().filter(|name| !name.contains(".results/")).collect();
+        let left: Vec<_> = listing(&*permanent).await.into_iter().filter(|name| !name.contains(".results/")).collect();
         assert_eq!(left, ["dag/a/copy.txt", "dag/a/text.txt"]);
     }
 }

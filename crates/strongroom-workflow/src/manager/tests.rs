@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use strongroom_content::{ContentConfig, ContentStorage, OpenOptions};
-use strongroom_storage::{Digest, ErrorKind, ExternalStorage, Location, MemoryStorage, blocking};
+use strongroom_storage::{Digest, ErrorKind, ExternalStorage, FileStorage, Location, MemoryStorage, blocking};
 use strongroom_testkit::{Intercept, Intercepted, Operation, Outcome, RecordingStorage};
 use tempfile::TempDir;
 
@@ -55,6 +55,8 @@ fn at(location: &str) -> Location {
 
 async fn on_every_storage(check: impl AsyncFn(Bench)) {
     check(Bench::new(Arc::new(MemoryStorage::new()))).await;
+    let root = tempfile::tempdir().expect("a temporary folder");
+    check(Bench::new(Arc::new(FileStorage::new(root.path())))).await;
     let backend = Arc::new(MemoryStorage::new());
     let content = ContentStorage::create(backend, ContentConfig::default(), OpenOptions::default()).await;
     check(Bench::new(Arc::new(content.expect("a store")))).await;
@@ -218,6 +220,17 @@ async fn a_registered_file_that_is_missing_fails_the_transfer_before_anything_is
         assert!(bench.listing().await.is_empty());
     })
     .await;
+}
+
+#[tokio::test]
+async fn on_file_storage_a_transferred_file_is_a_real_file_under_the_units_name() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let bench = Bench::new(Arc::new(FileStorage::new(root.path())));
+    let handle = bench.output("sub/a.txt", "1");
+    bench.manager.transfer().await.expect("transferred");
+    let path = root.path().join("dag/unit/sub/a.txt");
+    assert_eq!(fs::read(&path).expect("read"), b"1");
+    assert_eq!(bench.manager.load_path(&handle).await.expect("a path").path(), path, "it is not loaded to scratch");
 }
 
 #[tokio::test]
