@@ -21,10 +21,10 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// A new file, for frames of `atoms` atoms that are `steps_between` steps apart.
-    pub fn create(path: &Path, atoms: usize, first_step: u64, steps_between: u32) -> io::Result<Self> {
+    /// A new file, for frames of `atoms` atoms that are `steps_between` steps apart; the first is as far from `begun_at`.
+    pub fn create(path: &Path, atoms: usize, begun_at: u64, steps_between: u32) -> io::Result<Self> {
         let mut numbers = [0i32; 20];
-        numbers[1] = number(first_step)?;
+        numbers[1] = number(begun_at + u64::from(steps_between))?; // the step of the first frame
         numbers[2] = number(steps_between)?;
         numbers[9] = (TIME_STEP as f32).to_bits().cast_signed();
         numbers[10] = 1; // each frame has the unit cell
