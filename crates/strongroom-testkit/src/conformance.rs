@@ -114,7 +114,7 @@ macro_rules! with_conformance_cases {
             named::store_named_stores_nothing_when_its_namer_or_source_fails,
             named::store_named_stores_what_its_namer_saw_or_nothing,
             source::a_local_file_is_copied,
-            source::a_consumed_file_is_stored,
+            source::a_consumed_file_is_stored_or_left_alone,
             source::what_is_no_file_is_refused,
             source::a_link_is_followed,
             source::a_file_that_changed_is_not_stored,

@@ -101,7 +101,7 @@ defects! {
         store_named_stores_what_its_namer_saw_or_nothing
     ];
     linking_sources: LinksSources is caught by [a_local_file_is_copied];
-    removing_sources_first: RemovesSourcesFirst is caught by [a_consumed_file_is_stored];
+    removing_sources_first: RemovesSourcesFirst is caught by [a_consumed_file_is_stored_or_left_alone];
     refusing_links: RefusesLinks is caught by [a_link_is_followed];
     hexdigest_of_another_kind: HexdigestIsBlake3 is caught by [digests_are_those_of_the_content];
     remembering_digests: RemembersDigests is caught by [digests_follow_an_overwrite];

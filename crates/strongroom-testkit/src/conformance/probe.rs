@@ -79,8 +79,10 @@ pub(crate) async fn expect_object(storage: &dyn ExternalStorage, location: &Loca
 pub(crate) fn expect_same(location: &Location, bytes: &[u8], expected: &[u8]) -> Checked<()> {
     let (read, stored) = (bytes.len(), expected.len());
     ensure!(read == stored, "{location}: {stored} bytes were stored, {read} are read");
-    let differs = bytes.iter().zip(expected).position(|(a, b)| a != b);
-    ensure!(differs.is_none(), "{location}: what is read differs from byte {} on", differs.unwrap_or_default());
+    if bytes != expected {
+        let differs = bytes.iter().zip(expected).position(|(a, b)| a != b).unwrap_or_default();
+        return Err(Failure::new(format!("{location}: what is read differs from byte {differs} on")));
+    }
     Ok(())
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn a_local_file_is_copied(place: &Place) -> Checked {
     Ok(Verdict::Kept)
 }
 
-pub(super) async fn a_consumed_file_is_stored(place: &Place) -> Checked {
+pub(super) async fn a_consumed_file_is_stored_or_left_alone(place: &Place) -> Checked {
     let storage = place.open().await?;
     let folder = TempDir::new().map_err(local)?;
     let (path, location) = (folder.path().join("source"), at("path/consumed"));
@@ -50,6 +50,14 @@ pub(super) async fn a_consumed_file_is_stored(place: &Place) -> Checked {
         write_file(&path, &content)?;
         storage.store(&location, Source::consumed_path(&path), &StoreOptions::default()).await?;
         expect_object(&*storage, &location, &content).await?;
+        if storage.capabilities().create_if_absent {
+            write_file(&path, b"something else")?;
+            let result = storage.store(&location, Source::consumed_path(&path), &StoreOptions::create()).await;
+            expect_kind(result, ErrorKind::AlreadyExists, "creating what exists from a file to be consumed")?;
+            let left = std::fs::read(&path).is_ok_and(|left| left == b"something else");
+            ensure!(left, "a file to be consumed is lost although it was not stored");
+            expect_object(&*storage, &location, &content).await?;
+        }
     }
     expect_names(&*storage, "", &[location]).await?;
     Ok(Verdict::Kept)
