@@ -144,7 +144,8 @@ impl Batch {
     /// # Errors
     /// Those of [`store`](strongroom_storage::ExternalStorage::store) for each put; `Missing` for a removal of what is not
     /// there. Then nothing appears in that namespace nor in those after it. Namespaces before it are committed only if it
-    /// was somebody else's commit meanwhile, or the backend, that made it fail.
+    /// was somebody else's commit meanwhile, or the backend, that made it fail; then the error says that it
+    /// [may have happened](Error::may_have_happened).
     pub async fn commit(self) -> Result<BatchReceipt> {
         let Self { store, operations, message, operation, progress } = self;
         let mut receipt = BatchReceipt { stored: Vec::new(), versions: BTreeMap::new() };
@@ -200,10 +201,14 @@ impl Batch {
                     store.names.check(&LogName::Namespace(namespace.clone()), changes, &info).await?;
                 }
             }
+            let mut committed = false;
             for (namespace, changes) in commits {
                 let info = store.commit_info(operation, &message)?;
                 let log = LogName::Namespace(namespace.clone());
-                let published = store.commit(&mut membership, &log, changes, &info).await?;
+                // An earlier namespace has its part of the batch already.
+                let partly = |error: Error| if committed { error.with_outcome_unknown() } else { error };
+                let published = store.commit(&mut membership, &log, changes, &info).await.map_err(partly)?;
+                committed |= published.made;
                 receipt.versions.insert(namespace, Version::new(published.version));
             }
             // A hint that could not be written costs a later reader a little time.

@@ -94,15 +94,22 @@ impl Run {
 
     async fn read_block(&self, index: usize) -> Result<Entries> {
         let Some(block) = self.blocks.get(index) else { return Ok(Entries::default()) };
+        if let Some(stored) = self.in_tail(block)
+            && let Ok(entries) = decode_block(block, stored)
+        {
+            return Ok(Arc::new(entries));
+        }
+        // What was damaged on its way here, and kept, is read once more.
         let end = block.offset + u64::from(block.stored);
-        let stored = if block.offset >= self.tail.0 {
-            let start = usize::try_from(block.offset - self.tail.0).unwrap_or(usize::MAX);
-            let length = usize::try_from(block.stored).unwrap_or(usize::MAX);
-            self.tail.1.slice(start..start + length)
-        } else {
-            self.backend.load_bytes(&self.location, (block.offset..end).into()).await?
-        };
+        let stored = self.backend.load_bytes(&self.location, (block.offset..end).into()).await?;
         decode_block(block, stored).map(Arc::new).map_err(|malformed| malformed.in_file(&self.location))
+    }
+
+    /// The block's bytes, if they were read with the directory.
+    fn in_tail(&self, block: &Block) -> Option<Bytes> {
+        let start = usize::try_from(block.offset.checked_sub(self.tail.0)?).ok()?;
+        let length = usize::try_from(block.stored).ok()?;
+        Some(self.tail.1.slice(start..start + length))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Entries>> {

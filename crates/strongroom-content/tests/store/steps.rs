@@ -1,0 +1,154 @@
+//! Everything that changes a store, as steps that follow each other: what is done to them all is said once.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strongroom_content::{Layout, PutOptions, Version};
+use strongroom_storage::{ExternalStorage, StoreMode, StoreOptions};
+
+use crate::support::{Backend, Step, at, files, layout, namespace, noise, open, put};
+
+fn nothing(_: &Backend) -> BoxFuture<'_, ()> {
+    async {}.boxed()
+}
+
+/// A collector's list that names all content, as if all of it lay in packs and files that are to be merged.
+fn list_all_content(backend: &Backend) -> BoxFuture<'_, ()> {
+    async move {
+        let mut names = files(backend, "packs/").await;
+        names.extend(files(backend, "files/").await);
+        crate::collector::publish_list(backend, &names).await;
+    }
+    .boxed()
+}
+
+/// So many names that a namespace has several live runs.
+fn fill_a_namespace(backend: &Backend) -> BoxFuture<'_, ()> {
+    async move {
+        let store = open(backend).await;
+        for round in 0..7 {
+            let mut batch = store.batch();
+            for n in 0..if round == 0 { 400 } else { 3 } {
+                let name = at(&format!("many/{:03}", n * 7 + round));
+                batch.put(name, noise(5000 + n * 7 + round, 200), PutOptions::default());
+            }
+            batch.commit().await.expect("commit");
+        }
+    }
+    .boxed()
+}
+
+/// In this order on one store, whose chunks are small.
+pub const STEPS: &[Step] = &[
+    Step {
+        name: "store the first object",
+        prepare: nothing,
+        work: |store| async { store.store_bytes(&at("a/inline"), "tiny".into()).await.map(drop) }.boxed(),
+    },
+    Step {
+        name: "replace an object",
+        prepare: nothing,
+        work: |store| async { store.store_bytes(&at("a/inline"), noise(1, 5000)).await.map(drop) }.boxed(),
+    },
+    Step {
+        name: "store a batch of all kinds in several namespaces",
+        prepare: nothing,
+        work: |store| {
+            async {
+                let mut batch = store.batch().with_message("all kinds");
+                batch
+                    .put(at("root.bin"), noise(2, 3000), PutOptions::default())
+                    .put(at("a/chunked"), noise(3, 30_000), layout(Layout::Chunked))
+                    .put(at("a/inline"), "tiny again", PutOptions::default())
+                    .put(at("dag/unit/many-chunks"), noise(4, 120_000), layout(Layout::Chunked))
+                    .put(at("dag/unit/sub/whole"), noise(5, 50_000), layout(Layout::Whole))
+                    .put(at("dag/unit/empty"), "", PutOptions::default());
+                batch.commit().await.map(drop)
+            }
+            .boxed()
+        },
+    },
+    Step {
+        name: "store an object that must be new",
+        prepare: nothing,
+        work: |store| {
+            async { store.store(&at("a/new"), noise(6, 300).into(), &StoreOptions::create()).await.map(drop) }.boxed()
+        },
+    },
+    Step {
+        name: "tag a version",
+        prepare: nothing,
+        work: |store| {
+            async { store.tag(&namespace("a"), Version::new(2), "second", StoreMode::Create).await.map(drop) }.boxed()
+        },
+    },
+    Step {
+        name: "copy names",
+        prepare: nothing,
+        work: |store| {
+            async {
+                let mut batch = store.batch();
+                for name in ["sub/whole", "many-chunks", "empty"] {
+                    let object = store.find(&at(&format!("dag/unit/{name}"))).await?;
+                    batch.link(at(&format!("copy/of/{name}")), object, StoreMode::Overwrite);
+                }
+                batch.commit().await.map(drop)
+            }
+            .boxed()
+        },
+    },
+    Step {
+        name: "delete an object",
+        prepare: nothing,
+        work: |store| async { store.delete(&at("dag/unit/many-chunks")).await }.boxed(),
+    },
+    Step {
+        name: "delete objects of several namespaces",
+        prepare: nothing,
+        work: |store| async { store.delete_all(&["a/new", "a/chunked", "root.bin", "absent/x"].map(at)).await }.boxed(),
+    },
+    Step {
+        name: "restore what was replaced",
+        prepare: nothing,
+        work: |store| {
+            async {
+                let mut batch = store.batch();
+                let version = store.snapshot_at(&namespace("a"), Version::new(2)).await?;
+                batch.link(at("a/inline"), version.find(&at("a/inline")).await?, StoreMode::Overwrite);
+                batch.commit().await.map(drop)
+            }
+            .boxed()
+        },
+    },
+    Step {
+        name: "copy what a collector is about to remove",
+        prepare: list_all_content,
+        work: |store| {
+            async {
+                let mut batch = store.batch();
+                for name in ["sub/whole", "many-chunks"] {
+                    let object = store.find(&at(&format!("copy/of/{name}"))).await?;
+                    batch.link(at(&format!("moved/{name}")), object, StoreMode::Overwrite);
+                }
+                batch.commit().await.map(drop)
+            }
+            .boxed()
+        },
+    },
+    Step {
+        name: "tag a version whose content a collector is about to remove",
+        prepare: list_all_content,
+        work: |store| {
+            async { store.tag(&namespace("a"), Version::new(3), "third", StoreMode::Overwrite).await.map(drop) }.boxed()
+        },
+    },
+    Step {
+        name: "remove a tag",
+        prepare: nothing,
+        work: |store| async { store.untag(&namespace("a"), "second").await }.boxed(),
+    },
+    Step {
+        name: "commit to a large namespace",
+        prepare: fill_a_namespace,
+        work: |store| async { put(store, "many/000", noise(7, 700), PutOptions::default()).await }.boxed(),
+    },
+];
