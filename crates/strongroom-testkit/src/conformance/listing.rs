@@ -105,7 +105,7 @@ async fn walk(storage: &dyn ExternalStorage, prefix: &str) -> Checked<Vec<String
         let page = merged(&storage.list(&options).await?)?;
         let Some(last) = page.last() else { return Ok(all) };
         ensure!(all.last() < page.first(), "a page begins with {:?}, which is not new", page.first());
-        // What comes after everything below a folded prefix: '0' follows '/'.
+        // After a folded prefix comes what comes after everything below it.
         let after = last.strip_suffix('/').map_or_else(|| last.clone(), |folder| format!("{folder}/\u{10ffff}"));
         options = ListOptions::directory(prefix).with_limit(2).with_start_after(after);
         all.extend(page);
