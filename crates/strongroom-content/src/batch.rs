@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use strongroom_storage::{DigestSet, Error, Location, Result, Source, StoreMode, Stored};
 
+use crate::commit::Reliance;
 use crate::config::Layout;
 use crate::entry::{Attributes, Object};
 use crate::names::{Action, Change, Expected, LogName};
@@ -153,6 +154,7 @@ impl Batch {
             return Ok(receipt);
         }
         let mut membership = store.sessions.join().await?;
+        let reliance = Reliance::on_content(membership.session());
         let result = async {
             let mut writer = ContentWriter::new(store.clone(), membership.session().clone());
             let mut changes: BTreeMap<Namespace, BTreeMap<Arc<str>, Change>> = BTreeMap::new();
@@ -207,7 +209,8 @@ impl Batch {
                 let log = LogName::Namespace(namespace.clone());
                 // An earlier namespace has its part of the batch already.
                 let partly = |error: Error| if committed { error.with_outcome_unknown() } else { error };
-                let published = store.commit(&mut membership, &log, changes, &info).await.map_err(partly)?;
+                let published =
+                    store.commit(&mut membership, reliance.clone(), &log, changes, &info).await.map_err(partly)?;
                 committed |= published.made;
                 receipt.versions.insert(namespace, Version::new(published.version));
             }

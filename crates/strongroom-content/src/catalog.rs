@@ -77,6 +77,27 @@ impl Catalog {
         for location in self.list_and_read().await? {
             session.saw(location);
         }
+        session.note_files_known();
+        Ok(())
+    }
+
+    /// Tells `session` which whole files there are, unless it has been told, so that it can be said without asking again.
+    pub(crate) async fn list_files_for(&self, session: &Session) -> Result<()> {
+        if session.knows_files() {
+            return Ok(());
+        }
+        let listed = self.list(paths::FILES).await?;
+        let mut known = self.known();
+        for location in listed {
+            if let Some((digest, nonce)) = paths::whole_file_of(&location) {
+                let nonces = known.files.entry(digest).or_default();
+                if !nonces.contains(&nonce) {
+                    nonces.push(nonce);
+                }
+            }
+            session.saw(location);
+        }
+        session.note_files_known();
         Ok(())
     }
 
@@ -146,10 +167,11 @@ impl Catalog {
         self.backend.iter_contents(prefix).try_collect().await
     }
 
-    /// Where content of this kind with this digest is or was.
+    /// Where content of this kind with this digest is or was; in an order that every handle finds it in.
     pub(crate) fn find(&self, kind: Kind, digest: &Digest) -> Vec<Found> {
         let mut found = self.search(&DigestPrefix::exact(digest));
         found.retain(|found| found.kind == kind);
+        found.sort_unstable_by_key(|found| (found.place.pack, found.place.offset));
         found
     }
 
@@ -169,14 +191,21 @@ impl Catalog {
         found
     }
 
-    /// The whole files with this digest.
+    /// The whole files with this digest; in an order that every handle finds them in.
     pub(crate) fn files(&self, digest: &Digest) -> Vec<Nonce> {
-        self.known().files.get(digest).cloned().unwrap_or_default()
+        let mut files = self.known().files.get(digest).cloned().unwrap_or_default();
+        files.sort_unstable();
+        files
     }
 
     /// Whole files whose digest begins with `prefix`.
     pub(crate) fn search_files(&self, prefix: &DigestPrefix) -> Vec<Digest> {
         self.known().files.keys().filter(|digest| prefix.matches(digest)).copied().collect()
+    }
+
+    /// Whether whole files are known.
+    pub(crate) fn has_files(&self) -> bool {
+        !self.known().files.is_empty()
     }
 
     /// Whether no content is known.

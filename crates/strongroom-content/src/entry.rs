@@ -30,6 +30,16 @@ pub(crate) struct Object {
     pub attributes: Attributes,
 }
 
+impl Object {
+    /// The same with the digests that are on record already, if the content is the same.
+    pub(crate) fn with_digests_of(mut self, known: &Self) -> Self {
+        if self.content.digest == known.content.digest {
+            self.attributes = self.attributes.with_digests(&known.attributes.digests());
+        }
+        self
+    }
+}
+
 impl Entry {
     pub(crate) fn encode(&self, out: &mut Encoder) {
         out.short_bytes(self.name.as_bytes());

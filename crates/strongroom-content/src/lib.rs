@@ -22,6 +22,7 @@ mod catalog;
 mod chunk;
 mod chunker;
 mod codec;
+mod commit;
 mod compress;
 mod config;
 mod content;

@@ -70,6 +70,15 @@ impl ObjectRef {
         digests
     }
 
+    /// The same object with MD5 and SHA-256 on record where `digests` has them; linked to its location it is kept so.
+    ///
+    /// They are taken as they are: compute them of the bytes that [`load`](Self::load) gives.
+    #[must_use]
+    pub fn with_digests(mut self, digests: &Digests) -> Self {
+        self.object.attributes = self.object.attributes.with_digests(digests);
+        self
+    }
+
     /// Its size, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Sessions: the marks of writers' work in flight, by which collectors know whom to wait for.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,13 +27,15 @@ pub(crate) struct Session {
     backend: Arc<dyn ExternalStorage>,
     host: Arc<dyn Host>,
     id: Nonce,
-    /// When it began, by the monotonic clock.
+    /// When it had begun, by the monotonic clock: its marker stood by then.
     pub began: Duration,
     lease: Duration,
     /// What collectors' lists name that stood when it began: locations of this store.
     listed: HashSet<Location>,
     /// Packs and files that were seen within this session.
     seen: Mutex<HashSet<Location>>,
+    /// Whether all whole files were listed within this session.
+    knows_files: AtomicBool,
     last_beat: Mutex<Duration>,
     beats: AtomicU64,
     users: AtomicUsize,
@@ -42,49 +44,48 @@ pub(crate) struct Session {
 impl Session {
     /// Creates the marker, makes sure that creating it again is refused, and reads the collectors' lists.
     async fn begin(backend: &Arc<dyn ExternalStorage>, host: &Arc<dyn Host>, lease: Duration) -> Result<Self> {
-        let options = StoreOptions::create().with_durability(Durability::Relaxed);
-        let mut lost_answer = None;
+        let mut unconfirmed = None;
         for _ in 0..PROBES {
             let id = Nonce::draw(&**host)?;
-            let began = host.monotonic();
             let marker = paths::session(&id, paths::MARKER)?;
-            let create = || backend.store(&marker, Source::Bytes(Bytes::from_static(b"session\n")), &options);
-            // A marker whose creation was not confirmed may appear later; such a session is not used.
-            match create().await {
-                Ok(_) => {}
-                Err(error) if error.may_have_happened() || error.is_already_exists() => {
-                    lost_answer = Some(error);
-                    continue;
+            let last_beat = Mutex::new(host.monotonic());
+            let marked = mark(&**backend, &marker).await?;
+            let began = host.monotonic();
+            let failure = match marked {
+                Marked::Exclusively => match read_lists(&**backend).await {
+                    Ok(listed) => {
+                        return Ok(Self {
+                            backend: backend.clone(),
+                            host: host.clone(),
+                            id,
+                            began,
+                            lease,
+                            listed,
+                            seen: Mutex::default(),
+                            knows_files: AtomicBool::new(false),
+                            last_beat,
+                            beats: AtomicU64::new(0),
+                            users: AtomicUsize::new(0),
+                        });
+                    }
+                    Err(error) => Some(error),
+                },
+                Marked::Overwriting => {
+                    unconfirmed = None;
+                    None
                 }
-                Err(error) => return Err(error),
+                Marked::Unconfirmed(error) => {
+                    unconfirmed = Some(error);
+                    None
+                }
+            };
+            // What stands there now would make collectors wait for nobody.
+            backend.delete_all(&[marker]).await.unwrap_or_default();
+            if let Some(error) = failure {
+                return Err(error);
             }
-            match create().await {
-                Err(error) if error.is_already_exists() => {}
-                Err(error) => {
-                    lost_answer = Some(error);
-                    continue;
-                }
-                Ok(_) => {
-                    backend.delete_all(&[marker]).await?;
-                    lost_answer = None;
-                    continue;
-                }
-            }
-            let listed = read_lists(&**backend).await?;
-            return Ok(Self {
-                backend: backend.clone(),
-                host: host.clone(),
-                id,
-                began,
-                lease,
-                listed,
-                seen: Mutex::default(),
-                last_beat: Mutex::new(began),
-                beats: AtomicU64::new(0),
-                users: AtomicUsize::new(0),
-            });
         }
-        Err(lost_answer.unwrap_or_else(|| {
+        Err(unconfirmed.unwrap_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
                 "begin writing to",
@@ -143,6 +144,16 @@ impl Session {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(location);
     }
 
+    /// Whether all whole files were listed within this session.
+    pub(crate) fn knows_files(&self) -> bool {
+        self.knows_files.load(Ordering::Acquire)
+    }
+
+    /// Notes that all whole files were listed, and those that are there seen.
+    pub(crate) fn note_files_known(&self) {
+        self.knows_files.store(true, Ordering::Release);
+    }
+
     /// Whether a standing list names `location`.
     pub(crate) fn is_listed(&self, location: &Location) -> bool {
         self.listed.contains(location)
@@ -152,6 +163,31 @@ impl Session {
         let marks = [paths::session(&self.id, paths::BEAT)?, paths::session(&self.id, paths::MARKER)?];
         self.backend.delete_all(&marks).await
     }
+}
+
+/// What came of creating a session's marker, and creating it again.
+enum Marked {
+    /// The second was refused.
+    Exclusively,
+    /// It was not.
+    Overwriting,
+    /// Nobody knows: an answer was lost, and the marker may appear later. Such a session is not used.
+    Unconfirmed(Error),
+}
+
+async fn mark(backend: &dyn ExternalStorage, marker: &Location) -> Result<Marked> {
+    let options = StoreOptions::create().with_durability(Durability::Relaxed);
+    let create = || backend.store(marker, Source::Bytes(Bytes::from_static(b"session\n")), &options);
+    match create().await {
+        Ok(_) => {}
+        Err(error) if error.may_have_happened() || error.is_already_exists() => return Ok(Marked::Unconfirmed(error)),
+        Err(error) => return Err(error),
+    }
+    Ok(match create().await {
+        Ok(_) => Marked::Overwriting,
+        Err(error) if error.is_already_exists() => Marked::Exclusively,
+        Err(error) => Marked::Unconfirmed(error),
+    })
 }
 
 /// Reads what the collectors' lists name. A list that vanishes meanwhile is done: what it named is gone.

@@ -4,17 +4,16 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use strongroom_storage::{Error, ErrorKind, ExternalStorage, Host, Location, Result};
+use strongroom_storage::{ExternalStorage, Host, Location, Result};
 
 use crate::batch::Batch;
 use crate::catalog::Catalog;
 use crate::config::{ContentConfig, OpenOptions};
 use crate::descriptor::Descriptor;
 use crate::entry::to_microseconds;
-use crate::names::{Action, Change, CommitInfo, LogName, NameLog, Published};
+use crate::names::{CommitInfo, NameLog};
 use crate::nonce::Nonce;
-use crate::session::{Membership, Sessions};
-use crate::writer::ContentWriter;
+use crate::session::Sessions;
 
 /// Content-addressed storage over any backend: the same content is stored once, names come and go in atomic commits, every
 /// byte is verified before it is handed out.
@@ -141,86 +140,5 @@ impl Inner {
             message: message.into(),
             operation,
         })
-    }
-
-    /// Publishes `changes`, whose content `membership` can rely on, and makes sure that its session stood until then.
-    ///
-    /// A session that a collector ended meanwhile is followed by another, in which everything relied on is checked and the
-    /// commit is made again.
-    pub(crate) async fn commit<'a>(
-        self: &'a Arc<Self>,
-        membership: &mut Membership<'a>,
-        log: &LogName,
-        mut changes: Vec<Change>,
-        info: &CommitInfo,
-    ) -> Result<Published> {
-        let mut own = HashSet::new();
-        loop {
-            let session = membership.session().clone();
-            let published = self.names.publish(log, &changes, info, session.began, &own).await?;
-            if published.made {
-                own.insert(published.version);
-            } else if own.is_empty() {
-                return Ok(published);
-            }
-            if session.stands().await.map_err(Error::with_outcome_unknown)? {
-                return Ok(published);
-            }
-            *membership = self.sessions.join_after(&session).await.map_err(Error::with_outcome_unknown)?;
-            let mut writer = ContentWriter::new(self.clone(), membership.session().clone());
-            for change in &mut changes {
-                if let Action::Put(object) = &mut change.action {
-                    match writer.secure(&object.content).await {
-                        Ok(content) => object.content = content,
-                        Err(error) => return Err(self.retract(membership, log, &changes, info, &own, error).await),
-                    }
-                }
-            }
-            writer.finish().await.map_err(Error::with_outcome_unknown)?;
-        }
-    }
-
-    /// Takes back a commit whose content was collected before its session was known to stand: each name gets what it had
-    /// before. Returns the error that tells the caller so.
-    async fn retract(
-        self: &Arc<Self>,
-        membership: &Membership<'_>,
-        log: &LogName,
-        changes: &[Change],
-        info: &CommitInfo,
-        own: &HashSet<u64>,
-        cause: Error,
-    ) -> Error {
-        let failed = |detail| Error::new(ErrorKind::Unavailable, info.operation, log, detail).with_source(cause);
-        let earlier = own.iter().min().map_or(0, |version| version - 1);
-        let result = async {
-            let state = self.names.at(log, earlier).await?;
-            let mut writer = ContentWriter::new(self.clone(), membership.session().clone());
-            let mut back = Vec::with_capacity(changes.len());
-            for change in changes {
-                let before = match &state {
-                    Some(state) => state.get(&change.name).await?.and_then(|entry| entry.object),
-                    None => None,
-                };
-                let action = match before {
-                    Some(mut object) => {
-                        object.content = writer.secure(&object.content).await?;
-                        Action::Put(object)
-                    }
-                    None => Action::Remove,
-                };
-                back.push(Change { action, ..change.clone() });
-            }
-            writer.finish().await?;
-            self.names.publish(log, &back, info, membership.session().began, own).await
-        };
-        match result.await {
-            Ok(_) => failed("the writer stalled for longer than the store's lease and its content was collected; store it again"),
-            Err(_) => failed(
-                "the writer stalled for longer than the store's lease, its content was collected, and the commit could not be \
-                 taken back; run `strongroom verify`, then store it again",
-            )
-            .with_outcome_unknown(),
-        }
     }
 }

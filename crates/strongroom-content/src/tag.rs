@@ -6,10 +6,12 @@ use bytes::Bytes;
 use strongroom_storage::{Error, ErrorKind, Result, StoreMode};
 
 use crate::codec::Decoder;
+use crate::commit::Reliance;
 use crate::content::{Body, Content};
 use crate::entry::{Attributes, Entry, Object};
 use crate::names::{Action, Change, Expected, LogName, State};
 use crate::namespace::Namespace;
+use crate::session::{Membership, Session};
 use crate::store::{ContentStorage, Inner};
 use crate::version::Version;
 use crate::writer::ContentWriter;
@@ -38,36 +40,12 @@ impl ContentStorage {
         let mut membership = store.sessions.join().await?;
         let result = async {
             let log = LogName::Namespace(namespace.clone());
-            let gone = || {
-                Error::new(
-                    ErrorKind::Missing,
-                    "tag",
-                    &log,
-                    format!(
-                        "there is no version {version}, or it is being collected; `strongroom log` lists what there is"
-                    ),
-                )
-            };
-            if version == Version::default() {
-                return Err(gone());
-            }
-            let state = store.names.at(&log, version.get()).await?.ok_or_else(gone)?;
-            if state.runs.iter().any(|run| membership.session().is_listed(run.location())) {
-                return Err(gone());
-            }
-            // The tag relies on all content of the version: what lies in listed places is copied to others.
-            let mut writer = ContentWriter::new(store.clone(), membership.session().clone());
-            let mut entries = state.entries("").await?;
-            while let Some(entry) = State::next_object(&mut entries, "").await? {
-                if let Some(object) = &entry.object {
-                    writer.secure(&object.content).await?;
-                }
-            }
-            writer.finish().await?;
+            store.secure_version(membership.session(), &log, version.get()).await?;
             let content = Content::inline(Bytes::copy_from_slice(&version.get().to_le_bytes()));
             let action = Action::Put(Object { content, attributes: Attributes::default() });
             let expected = if mode == StoreMode::Create { Expected::Absent } else { Expected::Any };
-            store.commit_tag(&mut membership, "tag", Change { name: key, action, expected }).await
+            let reliance = Reliance::on_version(membership.session(), log, version.get());
+            store.commit_tag(&mut membership, reliance, "tag", Change { name: key, action, expected }).await
         }
         .await;
         membership.leave().await;
@@ -82,7 +60,8 @@ impl ContentStorage {
         let key = key(name, namespace)?;
         let mut membership = self.inner.sessions.join().await?;
         let change = Change { name: key, action: Action::Remove, expected: Expected::Present };
-        let result = self.inner.commit_tag(&mut membership, "untag", change).await;
+        let reliance = Reliance::on_content(membership.session());
+        let result = self.inner.commit_tag(&mut membership, reliance, "untag", change).await;
         membership.leave().await;
         result
     }
@@ -125,14 +104,46 @@ impl Inner {
         Ok(tags)
     }
 
+    /// Makes sure within `session` that all of a version can be relied on: its runs, and its content, of which what lies in
+    /// listed places is copied to others.
+    pub(crate) async fn secure_version(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        log: &LogName,
+        version: u64,
+    ) -> Result<()> {
+        let gone = || {
+            let detail = format!(
+                "there is no version {version}, or it is being collected; `strongroom log` lists what there is"
+            );
+            Error::new(ErrorKind::Missing, "tag", log, detail)
+        };
+        if version == 0 {
+            return Err(gone());
+        }
+        let state = self.names.at(log, version).await?.ok_or_else(gone)?;
+        if state.runs.iter().any(|run| session.is_listed(run.location())) {
+            return Err(gone());
+        }
+        let mut writer = ContentWriter::new(self.clone(), session.clone());
+        let mut entries = state.entries("").await?;
+        while let Some(entry) = State::next_object(&mut entries, "").await? {
+            if let Some(object) = &entry.object {
+                writer.secure(&object.content).await?;
+            }
+        }
+        writer.finish().await
+    }
+
     async fn commit_tag<'a>(
         self: &'a Arc<Self>,
-        membership: &mut crate::session::Membership<'a>,
+        membership: &mut Membership<'a>,
+        reliance: Reliance,
         operation: &'static str,
         change: Change,
     ) -> Result<()> {
         let info = self.commit_info(operation, "")?;
-        self.commit(membership, &LogName::Tags, vec![change], &info).await.map(drop)
+        self.commit(membership, reliance, &LogName::Tags, vec![change], &info).await.map(drop)
     }
 }
 

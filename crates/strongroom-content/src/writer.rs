@@ -26,6 +26,7 @@ use crate::paths;
 use crate::record::{Kind, Records};
 use crate::session::Session;
 use crate::store::Inner;
+use whole::Kept;
 
 /// Objects up to this many bytes are one chunk, unless a layout is asked for.
 pub(crate) const SMALL_MAX_BYTES: usize = 1 << 20;
@@ -89,6 +90,13 @@ impl ContentWriter {
                 match policy {
                     Layout::Whole => self.take_whole(input, layout == Some(Layout::Whole), digests).await,
                     Layout::Auto if local => self.take_whole(input, false, digests).await,
+                    // It may be there as a file, which then is good enough.
+                    Layout::Auto | Layout::Chunked if layout != Some(Layout::Chunked) => {
+                        match self.find_kept(input, true, digests).await? {
+                            Kept::There(taken) => Ok(taken),
+                            Kept::Not(input) => self.take_chunked(input, digests).await,
+                        }
+                    }
                     Layout::Auto | Layout::Chunked => self.take_chunked(input, digests).await,
                 }
             }

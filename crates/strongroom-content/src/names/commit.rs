@@ -1,6 +1,6 @@
 //! Publishing a version: whoever creates its run has committed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,16 +35,20 @@ pub(crate) enum Action {
 }
 
 /// What must be under the name before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Anything or nothing.
     Any,
     /// Nothing; else `AlreadyExists`.
     Absent,
+    /// Nothing, or the change is passed over.
+    AbsentOrPass,
     /// An object; else `Missing`.
     Present,
     /// An object, or the change is passed over.
     PresentOrPass,
+    /// An object that one of these versions put there, or the change is passed over.
+    PutByOrPass(Arc<BTreeSet<u64>>),
 }
 
 /// What a run's header says of a commit.
@@ -59,6 +63,13 @@ pub(crate) struct CommitInfo {
     pub operation: &'static str,
 }
 
+/// A version that this commit may have made, or may make yet: its creation was sent and not answered.
+#[derive(Debug, Default)]
+struct Unsure {
+    version: Option<u64>,
+    lost_answers: usize,
+}
+
 /// The version after a commit, and whether the commit made it: one that changes nothing makes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Published {
@@ -69,8 +80,7 @@ pub(crate) struct Published {
 impl NameLog {
     /// Commits `changes` on top of the newest version, all or nothing.
     ///
-    /// The head is looked for from `since` on, the time the session began. `own` are the versions that this commit has made
-    /// before, in a session that was ended since: names that they set are set again, all others are left alone.
+    /// The head is looked for from `since` on, the time the session began.
     ///
     /// # Errors
     /// `AlreadyExists` or `Missing` as expected by a change; then nothing was published. Those of the backend; the outcome is
@@ -81,46 +91,65 @@ impl NameLog {
         changes: &[Change],
         info: &CommitInfo,
         since: Duration,
-        own: &HashSet<u64>,
     ) -> Result<Published> {
         let turn = self.turn(log);
         let _turn = turn.lock().await;
-        let encoded = log.encode(self.folds_case);
-        let mut lost_answers = 0;
+        let mut unsure = Unsure::default();
         loop {
-            let state = self.current(log, Some(since)).await?;
-            let version = state.version + 1;
-            if version >= paths::VERSIONS {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    info.operation,
-                    log,
-                    "it has as many versions as there can be",
-                ));
-            }
-            let entries = self.effective(log, &state, changes, info, version, own).await?;
-            if entries.is_empty() {
-                return Ok(Published { version: state.version, made: false });
-            }
-            let location = paths::version(&encoded, version)?;
-            let pieces = self.build(log, &state, entries, info, version).await?;
-            let source = Source::stream(stream::iter(pieces.into_iter().map(Ok::<Bytes, Error>)));
-            match self.backend.store(&location, source, &StoreOptions::create()).await {
-                Ok(_) => {}
-                Err(error) if error.is_already_exists() => {
-                    if !self.is_own(&location, info).await? {
-                        continue;
-                    }
-                }
-                Err(error) if error.may_have_happened() && lost_answers < LOST_ANSWERS => {
-                    lost_answers += 1;
-                    if !self.is_own(&location, info).await? {
-                        continue;
-                    }
-                }
+            let published = self.publish_next(log, changes, info, since, &mut unsure).await;
+            match published {
+                Ok(None) => {}
+                Ok(Some(published)) => return Ok(published),
+                // What was sent and not answered may arrive yet.
+                Err(error) if unsure.version.is_some() => return Err(error.with_outcome_unknown()),
                 Err(error) => return Err(error),
             }
-            return Ok(Published { version, made: true });
+        }
+    }
+
+    /// Tries to be the version after the newest. `None` if somebody else was, or nobody knows.
+    async fn publish_next(
+        &self,
+        log: &LogName,
+        changes: &[Change],
+        info: &CommitInfo,
+        since: Duration,
+        unsure: &mut Unsure,
+    ) -> Result<Option<Published>> {
+        let encoded = log.encode(self.folds_case);
+        let state = self.current(log, Some(since)).await?;
+        if let Some(version) = unsure.version.filter(|version| *version <= state.version) {
+            if self.is_own(&paths::version(&encoded, version)?, info).await? {
+                return Ok(Some(Published { version, made: true }));
+            }
+            unsure.version = None;
+        }
+        let version = state.version + 1;
+        if version >= paths::VERSIONS {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                info.operation,
+                log,
+                "it has as many versions as there can be",
+            ));
+        }
+        let entries = self.effective(log, &state, changes, info, version).await?;
+        if entries.is_empty() {
+            return Ok(Some(Published { version: state.version, made: false }));
+        }
+        let location = paths::version(&encoded, version)?;
+        let pieces = self.build(log, &state, entries, info, version).await?;
+        let source = Source::stream(stream::iter(pieces.into_iter().map(Ok::<Bytes, Error>)));
+        match self.backend.store(&location, source, &StoreOptions::create()).await {
+            Ok(_) => Ok(Some(Published { version, made: true })),
+            Err(error) if error.is_already_exists() => {
+                Ok(self.is_own(&location, info).await?.then_some(Published { version, made: true }))
+            }
+            Err(error) if error.may_have_happened() && unsure.lost_answers < LOST_ANSWERS => {
+                *unsure = Unsure { version: Some(version), lost_answers: unsure.lost_answers + 1 };
+                Ok(self.is_own(&location, info).await?.then_some(Published { version, made: true }))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -130,7 +159,7 @@ impl NameLog {
     /// As for [`publish`](Self::publish).
     pub(crate) async fn check(&self, log: &LogName, changes: &[Change], info: &CommitInfo) -> Result<()> {
         let state = self.current(log, None).await?;
-        self.effective(log, &state, changes, info, state.version + 1, &HashSet::new()).await.map(drop)
+        self.effective(log, &state, changes, info, state.version + 1).await.map(drop)
     }
 
     /// Whether the run at `location` is the one that this commit tried to create.
@@ -150,35 +179,37 @@ impl NameLog {
         changes: &[Change],
         info: &CommitInfo,
         version: u64,
-        own: &HashSet<u64>,
     ) -> Result<BTreeMap<Arc<str>, Entry>> {
         let mut entries = BTreeMap::new();
         for change in changes {
             let present = state.get(&change.name).await?;
-            let object = match (&change.action, &present) {
-                _ if !own.is_empty() => match (&change.action, &present) {
-                    (Action::Put(object), Some(entry)) if own.contains(&entry.version) => Some(object.clone()),
-                    _ => continue,
-                },
-                (_, Some(_)) if change.expected == Expected::Absent => {
+            match (&change.expected, &present) {
+                (Expected::Absent, Some(_)) => {
                     return Err(Error::already_exists(info.operation, self.subject(log, &change.name)));
                 }
-                (_, None) if change.expected == Expected::Present => {
+                (Expected::Present, None) => {
                     return Err(Error::missing(info.operation, self.subject(log, &change.name)));
                 }
-                (_, None) if change.expected == Expected::PresentOrPass => continue,
-                (Action::Put(object), Some(entry)) => {
-                    let same = |known: &Object| {
-                        known.content.digest == object.content.digest && known.attributes == object.attributes
-                    };
-                    if entry.object.as_ref().is_some_and(same) {
+                (Expected::AbsentOrPass, Some(_)) | (Expected::PresentOrPass, None) => continue,
+                (Expected::PutByOrPass(versions), present)
+                    if !present.as_ref().is_some_and(|entry| versions.contains(&entry.version)) =>
+                {
+                    continue;
+                }
+                _ => {}
+            }
+            let again = matches!(change.expected, Expected::PutByOrPass(_));
+            let object = match (&change.action, present.and_then(|entry| entry.object)) {
+                (Action::Remove, None) => continue,
+                (Action::Remove, Some(_)) => None,
+                (Action::Put(object), None) => Some(object.clone()),
+                (Action::Put(object), Some(known)) => {
+                    let object = object.clone().with_digests_of(&known);
+                    if object == known && !again {
                         continue;
                     }
-                    Some(object.clone())
+                    Some(object)
                 }
-                (Action::Put(object), None) => Some(object.clone()),
-                (Action::Remove, Some(_)) => None,
-                (Action::Remove, None) => continue,
             };
             let name = change.name.clone();
             entries.insert(name.clone(), Entry { name, version, time: info.time, object });

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use strongroom_storage::{
     ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, Location, PathSource, Result, Source,
     SourceFile, StoreOptions, unblock,
@@ -53,13 +54,14 @@ impl ContentHasher {
     }
 }
 
-/// A local file that was hashed and, when it is stored, must still be the same.
-struct HashedFile {
-    file: PathSource,
-    seen: Seen,
+/// Content that was hashed before it is stored, and is there to be stored still.
+enum Hashed {
+    /// Of a local file, which must be the same then.
+    File(PathSource, Seen),
+    Bytes(Bytes, Seen),
 }
 
-async fn hash_file(mut file: PathSource, set: DigestSet) -> Result<HashedFile> {
+async fn hash_file(mut file: PathSource, set: DigestSet) -> Result<Hashed> {
     unblock(move || {
         let mut source = SourceFile::open(&file)?;
         let mut hasher = ContentHasher::new(set);
@@ -71,9 +73,24 @@ async fn hash_file(mut file: PathSource, set: DigestSet) -> Result<HashedFile> {
             }
         }
         file.expected = Some(source.finish()?);
-        Ok(HashedFile { file, seen: hasher.finish() })
+        Ok(Hashed::File(file, hasher.finish()))
     })
     .await
+}
+
+async fn hash_bytes(bytes: Bytes, set: DigestSet) -> Result<Hashed> {
+    unblock(move || {
+        let mut hasher = ContentHasher::new(set);
+        hasher.update(&bytes);
+        Ok(Hashed::Bytes(bytes, hasher.finish()))
+    })
+    .await
+}
+
+/// What came of looking for content that is there.
+pub(super) enum Kept {
+    There(Taken),
+    Not(Input),
 }
 
 /// Finds a file with this content that can be relied on.
@@ -109,31 +126,48 @@ impl ContentNamer for WholeNamer {
 impl ContentWriter {
     /// Keeps content as a file of its own; unless `exact`, what is kept as chunks already is left so.
     pub(super) async fn take_whole(&mut self, input: Input, exact: bool, set: DigestSet) -> Result<Taken> {
-        self.store.catalog.learn_for(&self.session).await?;
-        let source = match input {
-            Input::Bytes(bytes) => Source::Bytes(bytes),
-            Input::Stream(stream) => Source::Stream(stream),
-            Input::Path(file) if self.store.catalog.is_empty() => Source::Path(file),
-            // What may be there is hashed before it is written.
-            Input::Path(file) => {
-                let hashed = hash_file(file, set).await?;
-                if let Some(body) = self.find_large(&hashed, exact).await? {
-                    let content = Content { digest: hashed.seen.digest, size: hashed.seen.size, body };
-                    return Ok(Taken { content, digests: hashed.seen.digests });
-                }
-                Source::Path(hashed.file)
+        match self.find_kept(input, exact, set).await? {
+            Kept::There(taken) => Ok(taken),
+            Kept::Not(Input::Bytes(bytes)) => self.store_whole(Source::Bytes(bytes), set).await,
+            Kept::Not(Input::Path(file)) => self.store_whole(Source::Path(file), set).await,
+            Kept::Not(Input::Stream(stream)) => {
+                // What a stream holds is known when it has been stored; by then it must be known what may be relied on.
+                self.store.catalog.list_files_for(&self.session).await?;
+                self.store_whole(Source::Stream(stream), set).await
             }
-        };
-        self.store_whole(source, set).await
+        }
     }
 
-    /// Content that is there, and can be relied on, as a file or as chunks.
-    async fn find_large(&mut self, hashed: &HashedFile, exact: bool) -> Result<Option<Body>> {
-        let Seen { digest, size, cells, .. } = &hashed.seen;
+    /// Looks for content that is there, and can be relied on, as a file or, unless `only_files`, as chunks. Where there may be
+    /// such, it is hashed before it is written. A stream can't be.
+    pub(super) async fn find_kept(&mut self, input: Input, only_files: bool, set: DigestSet) -> Result<Kept> {
+        self.store.catalog.learn_for(&self.session).await?;
+        let may_be_there = if only_files { self.store.catalog.has_files() } else { !self.store.catalog.is_empty() };
+        if !may_be_there {
+            return Ok(Kept::Not(input));
+        }
+        let hashed = match input {
+            Input::Path(file) => hash_file(file, set).await?,
+            Input::Bytes(bytes) => hash_bytes(bytes, set).await?,
+            Input::Stream(_) => return Ok(Kept::Not(input)),
+        };
+        let (Hashed::File(_, seen) | Hashed::Bytes(_, seen)) = &hashed;
+        if let Some(body) = self.find_large(seen, only_files).await? {
+            let content = Content { digest: seen.digest, size: seen.size, body };
+            return Ok(Kept::There(Taken { content, digests: seen.digests.clone() }));
+        }
+        Ok(Kept::Not(match hashed {
+            Hashed::File(file, _) => Input::Path(file),
+            Hashed::Bytes(bytes, _) => Input::Bytes(bytes),
+        }))
+    }
+
+    async fn find_large(&mut self, seen: &Seen, only_files: bool) -> Result<Option<Body>> {
+        let Seen { digest, size, cells, .. } = seen;
         if let Some(nonce) = self.find_file(digest).await? {
             return Ok(Some(Body::Whole(nonce, self.place_list_of_cells(digest, cells.clone()).await?)));
         }
-        if exact { Ok(None) } else { self.find_chunked(digest, *size).await }
+        if only_files { Ok(None) } else { self.find_chunked(digest, *size).await }
     }
 
     pub(super) async fn store_whole(&mut self, source: Source, set: DigestSet) -> Result<Taken> {

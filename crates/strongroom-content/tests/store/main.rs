@@ -3,5 +3,7 @@
 mod collector;
 mod crashes;
 mod faults;
+mod sessions;
 mod steps;
 mod support;
+mod traps;

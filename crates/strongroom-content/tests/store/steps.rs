@@ -5,7 +5,8 @@ use futures::future::BoxFuture;
 use strongroom_content::{Layout, PutOptions, Version};
 use strongroom_storage::{ExternalStorage, StoreMode, StoreOptions};
 
-use crate::support::{Backend, Step, at, files, layout, namespace, noise, open, put};
+use crate::collector::{all_content, publish_list};
+use crate::support::{Backend, Step, at, layout, namespace, noise, open, put};
 
 fn nothing(_: &Backend) -> BoxFuture<'_, ()> {
     async {}.boxed()
@@ -14,9 +15,7 @@ fn nothing(_: &Backend) -> BoxFuture<'_, ()> {
 /// A collector's list that names all content, as if all of it lay in packs and files that are to be merged.
 fn list_all_content(backend: &Backend) -> BoxFuture<'_, ()> {
     async move {
-        let mut names = files(backend, "packs/").await;
-        names.extend(files(backend, "files/").await);
-        crate::collector::publish_list(backend, &names).await;
+        publish_list(backend, &all_content(backend).await).await;
     }
     .boxed()
 }

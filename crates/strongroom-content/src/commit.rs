@@ -1,0 +1,162 @@
+//! Commits beside collectors: published, then looked whether the session stood until then, and if not, made again or taken back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use strongroom_storage::{Error, ErrorKind, Result};
+
+use crate::names::{Action, Change, CommitInfo, Expected, LogName, Published};
+use crate::session::{Membership, Session};
+use crate::store::Inner;
+use crate::writer::ContentWriter;
+
+/// What a commit needs besides its own run: it was made sure of within one session, and is again in each that follows.
+#[derive(Clone, Debug)]
+pub(crate) struct Reliance {
+    session: Arc<Session>,
+    /// A version that is to be kept.
+    kept: Option<(LogName, u64)>,
+}
+
+impl Reliance {
+    /// On the content of what is put.
+    pub(crate) fn on_content(session: &Arc<Session>) -> Self {
+        Self { session: session.clone(), kept: None }
+    }
+
+    /// On all of a version.
+    pub(crate) fn on_version(session: &Arc<Session>, log: LogName, version: u64) -> Self {
+        Self { session: session.clone(), kept: Some((log, version)) }
+    }
+}
+
+impl Inner {
+    /// Publishes `changes`, and makes sure that the session of `membership` stood until then.
+    ///
+    /// A session that a collector ended meanwhile is followed by another, in which everything relied on is checked and the
+    /// commit is made again. Where that fails, the commit is taken back.
+    pub(crate) async fn commit<'a>(
+        self: &'a Arc<Self>,
+        membership: &mut Membership<'a>,
+        mut reliance: Reliance,
+        log: &LogName,
+        mut changes: Vec<Change>,
+        info: &CommitInfo,
+    ) -> Result<Published> {
+        let mut own = BTreeSet::new();
+        loop {
+            let session = membership.session().clone();
+            if !Arc::ptr_eq(&session, &reliance.session) {
+                match self.rely_anew(&session, &mut changes, &reliance).await {
+                    Ok(()) => reliance.session = session.clone(),
+                    Err(error) if own.is_empty() => return Err(error),
+                    Err(error) => return Err(self.take_back(membership, log, &changes, info, &own, error).await),
+                }
+            }
+            let published = if own.is_empty() {
+                self.names.publish(log, &changes, info, session.began).await?
+            } else {
+                let again = again(&changes, &own);
+                self.names.publish(log, &again, info, session.began).await.map_err(Error::with_outcome_unknown)?
+            };
+            if published.made {
+                own.insert(published.version);
+            } else if own.is_empty() {
+                // All of it stands there already, in the same places: nobody will take it away.
+                return Ok(published);
+            }
+            if session.stands().await.map_err(Error::with_outcome_unknown)? {
+                return Ok(Published { made: true, ..published });
+            }
+            *membership = self.sessions.join_after(&session).await.map_err(Error::with_outcome_unknown)?;
+        }
+    }
+
+    /// Makes sure in a new session of what was relied on in an earlier one.
+    async fn rely_anew(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        changes: &mut [Change],
+        reliance: &Reliance,
+    ) -> Result<()> {
+        if let Some((log, version)) = &reliance.kept {
+            self.secure_version(session, log, *version).await?;
+        }
+        let mut writer = ContentWriter::new(self.clone(), session.clone());
+        for change in changes {
+            if let Action::Put(object) = &mut change.action {
+                object.content = writer.secure(&object.content).await?;
+            }
+        }
+        writer.finish().await
+    }
+
+    /// Gives each name what it had before the versions `own` of a commit that can't rely on its content any more. Returns the
+    /// error that tells the caller so.
+    async fn take_back(
+        self: &Arc<Self>,
+        membership: &Membership<'_>,
+        log: &LogName,
+        changes: &[Change],
+        info: &CommitInfo,
+        own: &BTreeSet<u64>,
+        cause: Error,
+    ) -> Error {
+        let kind = if log == &LogName::Tags { cause.kind() } else { ErrorKind::Unavailable };
+        let because = cause.detail().to_string();
+        let failed = |detail: String| Error::new(kind, info.operation, log, detail).with_source(cause);
+        match self.put_back(membership, log, changes, info, own).await {
+            Ok(()) if log == &LogName::Tags => failed(because),
+            Ok(()) => failed(
+                "the writer stalled for longer than the store's lease, and its content is not there any more; store it again"
+                    .into(),
+            ),
+            Err(_) => failed(
+                "the writer stalled for longer than the store's lease, its content is not there any more, and the commit could \
+                 not be taken back; run `strongroom verify`, then do it again"
+                    .into(),
+            )
+            .with_outcome_unknown(),
+        }
+    }
+
+    async fn put_back(
+        self: &Arc<Self>,
+        membership: &Membership<'_>,
+        log: &LogName,
+        changes: &[Change],
+        info: &CommitInfo,
+        own: &BTreeSet<u64>,
+    ) -> Result<()> {
+        let earlier = own.first().map_or(0, |version| version - 1);
+        let gone = || Error::missing(info.operation, format!("version {earlier} of {log}"));
+        let state = self.names.at(log, earlier).await?.ok_or_else(gone)?;
+        let mut writer = ContentWriter::new(self.clone(), membership.session().clone());
+        let mut back = Vec::with_capacity(changes.len());
+        for change in changes {
+            let before = state.get(&change.name).await?.and_then(|entry| entry.object);
+            let (expected, action) = match (&change.action, before) {
+                (Action::Put(_), None) => (put_by(own), Action::Remove),
+                (Action::Remove, None) => continue,
+                (action, Some(mut object)) => {
+                    object.content = writer.secure(&object.content).await?;
+                    let is_put = matches!(action, Action::Put(_));
+                    (if is_put { put_by(own) } else { Expected::AbsentOrPass }, Action::Put(object))
+                }
+            };
+            back.push(Change { name: change.name.clone(), action, expected });
+        }
+        writer.finish().await?;
+        self.names.publish(log, &back, info, membership.session().began).await.map(drop)
+    }
+}
+
+/// What a commit does when it is made again: what it put and nobody replaced or removed since, it puts again.
+fn again(changes: &[Change], own: &BTreeSet<u64>) -> Vec<Change> {
+    let puts = changes.iter().filter(|change| matches!(change.action, Action::Put(_)));
+    puts.map(|change| Change { expected: put_by(own), ..change.clone() }).collect()
+}
+
+fn put_by(versions: &BTreeSet<u64>) -> Expected {
+    Expected::PutByOrPass(Arc::new(versions.clone()))
+}
