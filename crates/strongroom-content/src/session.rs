@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use strongroom_storage::{
-    ByteRange, Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions,
+    ByteRange, Digest, Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions,
 };
 
 use crate::nonce::Nonce;
@@ -16,8 +16,8 @@ use crate::paths;
 
 /// A busy handle changes to a new session after so long.
 const SESSION_MAX: Duration = Duration::from_secs(600);
-/// The last line of a collector's list.
-const LIST_END: &str = "end";
+/// What the last line of a collector's list begins with.
+const LIST_END: &str = "end ";
 /// How often a session is begun whose marker's creation was not refused the second time, or whose answer was lost.
 const PROBES: usize = 3;
 
@@ -200,10 +200,7 @@ async fn read_lists(backend: &dyn ExternalStorage) -> Result<HashSet<Location>> 
             Err(error) if error.is_missing() => continue,
             Err(error) => return Err(error),
         };
-        let lines = std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n')?.strip_suffix(LIST_END));
-        let names: Option<Vec<Location>> =
-            lines.and_then(|lines| lines.lines().map(|line| Location::parse(line).ok()).collect());
-        listed.extend(names.ok_or_else(|| {
+        listed.extend(parse_list(&text).ok_or_else(|| {
             Error::new(
                 ErrorKind::Corrupt,
                 "read",
@@ -213,6 +210,16 @@ async fn read_lists(backend: &dyn ExternalStorage) -> Result<HashSet<Location>> 
         })?);
     }
     Ok(listed)
+}
+
+/// A location a line, then `end` and the BLAKE3 digest of all lines before. `None` if it is not that: what a changed name
+/// condemned would be relied on.
+fn parse_list(text: &[u8]) -> Option<Vec<Location>> {
+    let (lines, digest) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once(LIST_END)?;
+    if digest.parse::<Digest>().ok()? != Digest::of(lines.as_bytes()) {
+        return None;
+    }
+    lines.lines().map(|line| Location::parse(line).ok()).collect()
 }
 
 /// The sessions of one handle: at most one that new work joins.

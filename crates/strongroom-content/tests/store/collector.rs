@@ -1,6 +1,6 @@
 //! What a collector does beside writers, step by step and by hand.
 
-use strongroom_storage::Location;
+use strongroom_storage::{Digest, Location};
 
 use crate::support::{Backend, at, files};
 
@@ -9,7 +9,8 @@ pub async fn publish_list(backend: &Backend, condemned: &[Location]) -> Location
     let count = files(backend, "gc/").await.len();
     let lines: String = condemned.iter().map(|location| format!("{location}\n")).collect();
     let name = at(&format!("gc/{count:032x}.list"));
-    backend.store_bytes(&name, format!("{lines}end\n").into()).await.expect("store a list");
+    let digest = Digest::of(lines.as_bytes());
+    backend.store_bytes(&name, format!("{lines}end {digest}\n").into()).await.expect("store a list");
     name
 }
 

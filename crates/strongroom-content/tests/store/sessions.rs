@@ -409,9 +409,13 @@ async fn a_damaged_list_stops_writers_and_nobody_else() {
     let (backend, _, store) = store_behind_traps().await;
     let list = publish_list(&backend, &all_content(&backend).await).await;
     let sound = backend.load_bytes(&list, ByteRange::All).await.expect("load");
-    let mut not_text = sound.to_vec();
-    not_text[3] = 0xff;
-    for damaged in [sound.slice(..sound.len() - 5), sound.slice(..0), not_text.into()] {
+    let mut damages = vec![sound.slice(..sound.len() - 5), sound.slice(..0), sound.slice(1..)];
+    for byte in (0..sound.len()).step_by(7) {
+        let mut flipped = sound.to_vec();
+        flipped[byte] ^= 1;
+        damages.push(flipped.into());
+    }
+    for damaged in damages {
         backend.store_bytes(&list, damaged).await.expect("damage");
         let error = store.store_bytes(&at("a/b"), noise(1, 1000)).await.expect_err("damaged");
         assert_eq!((error.kind(), error.subject()), (ErrorKind::Corrupt, list.as_str()));
