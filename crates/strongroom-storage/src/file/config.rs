@@ -66,6 +66,14 @@ impl FileConfig {
     pub fn with_host(self, host: Arc<dyn Host>) -> Self {
         Self { host, ..self }
     }
+
+    /// The same without files that have no name, and with or without hard links: for tests, as if on a file system that lacks
+    /// them.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_unnamed_files(self, links: bool) -> Self {
+        Self { unnamed_files: false, links, ..self }
+    }
 }
 
 impl Default for FileConfig {
