@@ -30,8 +30,8 @@ pub use strongroom_content::{
 };
 pub use strongroom_storage::{
     ByteRange, ByteStream, Capabilities, Digest, DigestSet, Digests, Durability, Error, ErrorKind, ExternalStorage,
-    FileStorage, ListOptions, Listing, Loaded, LocalPath, Location, MemoryStorage, Metadata, PrefixStorage, ReadOnlyStorage,
-    Result, Source, StoreItem, StoreMode, StoreOptions, Stored, blocking,
+    FileIdentity, FileStorage, Hasher, ListOptions, Listing, Loaded, LocalPath, Location, MemoryStorage, Metadata,
+    PrefixStorage, ReadOnlyStorage, Result, Source, StoreItem, StoreMode, StoreOptions, Stored, blocking, unblock,
 };
 pub use strongroom_workflow as workflow;
 

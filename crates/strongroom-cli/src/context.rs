@@ -1,0 +1,95 @@
+//! What every verb needs: which store is meant, and where to print.
+
+use strongroom::{ContentConfig, ContentStorage, Error, OpenOptions, Result};
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::output::{Output, is_closed_pipe};
+
+/// The store that is meant when none is named.
+const DEFAULT_STORE: &str = "./.strongroom";
+
+/// The circumstances of one call.
+#[derive(Debug)]
+pub struct Context {
+    /// Where to print.
+    pub output: Output,
+    store: Option<String>,
+}
+
+impl Context {
+    /// Those that the options name.
+    pub fn new(cli: &Cli) -> Self {
+        // A variable that is set to nothing is one that is not set.
+        let store = cli.store.clone().filter(|store| !store.is_empty());
+        Self { output: Output::new(cli.json, cli.quiet), store }
+    }
+
+    /// Where the store is.
+    pub fn url(&self) -> &str {
+        self.store.as_deref().unwrap_or(DEFAULT_STORE)
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// Those of [`strongroom::open_with`].
+    pub async fn open(&self) -> Result<ContentStorage> {
+        strongroom::open_with(self.url(), options()).await
+    }
+
+    /// Opens the store; makes it if none was named and the one in this folder is not there yet.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn open_to_put(&self) -> Result<ContentStorage> {
+        match self.open().await {
+            Err(error) if error.is_missing() && self.store.is_none() => {
+                let store = self.create(ContentConfig::default()).await?;
+                self.output.note(&format!("made a store in {DEFAULT_STORE}"));
+                Ok(store)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Makes the store, or opens the one that is there.
+    ///
+    /// # Errors
+    /// Those of [`strongroom::create_with`].
+    pub async fn create(&self, config: ContentConfig) -> Result<ContentStorage> {
+        strongroom::create_with(self.url(), config, options()).await
+    }
+
+    /// Ends the call: what waits is printed, and an error is said.
+    pub fn end(&self, ended: Result<Exit>) -> Exit {
+        match ended.and_then(|exit| self.output.flush().map(|()| exit)) {
+            Ok(exit) => exit,
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Says an error, unless it is that nobody listens any more.
+    pub fn fail(&self, error: &Error) -> Exit {
+        if is_closed_pipe(error) {
+            return Exit::Done;
+        }
+        // What came before it is of use.
+        let _unheard = self.output.flush();
+        self.output.error(error);
+        Exit::from(error)
+    }
+}
+
+fn options() -> OpenOptions {
+    OpenOptions::default().with_author(author())
+}
+
+/// Who commits: user@host.
+fn author() -> String {
+    let user =
+        ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let machine = rustix::system::uname();
+    format!("{user}@{}", machine.nodename().to_string_lossy())
+}

@@ -1,0 +1,54 @@
+//! Progress bars, on a terminal only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use strongroom::content::Progress;
+
+use crate::output::Output;
+
+const BAR: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta})";
+const SPINNER: &str = "{msg} {spinner} {bytes} ({bytes_per_sec})";
+const REDRAW: Duration = Duration::from_millis(200);
+
+/// A bar that shows how many bytes were dealt with; nothing where nobody would see it. It goes away with this value.
+#[derive(Debug)]
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// Begins a bar for `total_bytes`, or a spinner if their number is not known.
+    pub fn new(output: &Output, what: &'static str, total_bytes: Option<u64>) -> Self {
+        if !output.shows_progress() {
+            return Self(ProgressBar::hidden());
+        }
+        let (bar, template) = match total_bytes {
+            Some(total) => (ProgressBar::new(total), BAR),
+            None => (ProgressBar::new_spinner(), SPINNER),
+        };
+        // A template that does not parse shows another bar, which is no reason to fail.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        bar.enable_steady_tick(REDRAW);
+        Self(bar)
+    }
+
+    /// Counts more bytes.
+    pub fn add(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    /// What calls of the library report to.
+    pub fn progress(&self) -> Progress {
+        let bar = self.0.clone();
+        Arc::new(move |_, bytes| bar.set_position(bytes))
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

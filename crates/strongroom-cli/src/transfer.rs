@@ -1,0 +1,108 @@
+//! Names that move without their bytes: what `cp`, `mv` and `restore` have in common.
+
+use std::collections::HashSet;
+
+use futures::TryStreamExt;
+use serde_json::json;
+use strongroom::{ContentStorage, Location, Namespace, ObjectRef, Result, StoreMode};
+
+use crate::lookup;
+use crate::output::Output;
+
+/// An object and the name that it is to have.
+#[derive(Debug)]
+pub struct Transfer {
+    /// The object.
+    pub from: ObjectRef,
+    /// Where it goes.
+    pub to: Location,
+}
+
+/// How transfers are made.
+#[derive(Debug)]
+pub struct TransferOptions {
+    /// What to do where there is something already.
+    pub mode: StoreMode,
+    /// Whether the names that objects had go away.
+    pub remove: bool,
+    /// What the history says.
+    pub message: String,
+}
+
+/// What `cp SOURCE DEST` is about: one object, or with `recursive` all below a name.
+///
+/// # Errors
+/// `Missing` if there is nothing; `Invalid` if one of them is no location.
+pub async fn plan(
+    store: &ContentStorage,
+    source: &str,
+    dest: &str,
+    recursive: bool,
+    at: Option<&str>,
+) -> Result<Vec<Transfer>> {
+    if !recursive {
+        let from = lookup::object(store, source, at).await?;
+        let to = lookup::target_for(dest, from.location().file_name())?;
+        return Ok(vec![Transfer { from, to }]);
+    }
+    let source = lookup::target(source)?;
+    let dest = lookup::target_for(dest, source.file_name())?;
+    let prefix = lookup::below(&source);
+    let mut transfers = Vec::new();
+    let mut objects = lookup::objects(store, &prefix, at).await?;
+    while let Some(from) = objects.try_next().await? {
+        let to = dest.join(&from.location().as_str()[prefix.len()..])?;
+        transfers.push(Transfer { from, to });
+    }
+    if transfers.is_empty() {
+        return Err(lookup::nothing_below(&source));
+    }
+    Ok(transfers)
+}
+
+/// Makes the transfers. Those in one namespace appear together.
+///
+/// When a name is removed from one namespace and put into another, it is put first: a crash between leaves both.
+///
+/// # Errors
+/// `AlreadyExists` if something is in the way; then nothing was done.
+pub async fn transfer(
+    store: &ContentStorage,
+    transfers: Vec<Transfer>,
+    options: &TransferOptions,
+    output: &Output,
+) -> Result<()> {
+    let mut batch = store.batch().with_message(options.message.as_str());
+    let mut removals = store.batch().with_message(options.message.as_str());
+    if options.remove {
+        let kept: HashSet<&Location> = transfers.iter().map(|transfer| &transfer.to).collect();
+        let receiving: HashSet<Namespace> = kept.iter().map(|to| Namespace::of(to)).collect();
+        for Transfer { from, .. } in &transfers {
+            let location = from.location();
+            if kept.contains(location) {
+                continue;
+            }
+            // Together with what is put, where that is in the same namespace and in no other.
+            let together = receiving.len() == 1 && receiving.contains(&Namespace::of(location));
+            (if together { &mut batch } else { &mut removals }).remove_if_present(location.clone());
+        }
+    }
+    for Transfer { from, to } in &transfers {
+        if !(options.remove && from.location() == to) {
+            batch.link(to.clone(), from.clone(), options.mode);
+        }
+    }
+    batch.commit().await?;
+    removals.commit().await?;
+    for Transfer { from, to } in &transfers {
+        output.json_result(|| {
+            json!({
+                "from": from.location().as_str(),
+                "location": to.as_str(),
+                "digest": format!("b3:{}", from.digest()),
+                "size": from.size(),
+            })
+        })?;
+    }
+    Ok(())
+}
