@@ -30,7 +30,7 @@ This folder is a strongroom store. Do not change or remove files in it by hand.
 
 `strongroom --store <this folder> ls` lists the names, `strongroom verify` checks everything.
 FORMAT.md in strongroom's source describes every byte, well enough to write a reader from it.
-Copying a store that is in use is safe in this order: packs/ and files/, then index/, then names/, then the rest.
+Copying a store that is in use is safe in this order: names/@tags/, the rest of names/, then everything else.
 ";
 
 /// What stands in `strongroom.json`.
