@@ -3,6 +3,8 @@
 mod collector;
 mod crashes;
 mod faults;
+mod lagging;
+mod names;
 mod sessions;
 mod steps;
 mod support;

@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 use strongroom_content::{
     ChunkSizes, ContentConfig, ContentStorage, Layout, Namespace, OpenOptions, PutOptions, VerifyOptions, VerifyReport,
 };
-use strongroom_storage::{ByteRange, ExternalStorage, Location, MemoryStorage, Result};
+use strongroom_storage::{ByteRange, Capabilities, ExternalStorage, Location, MemoryStorage, Result};
+use strongroom_testkit::{Intercept, Intercepted};
 
 /// What a store is kept in.
 pub type Backend = Arc<dyn ExternalStorage>;
@@ -31,6 +32,21 @@ pub fn noise(seed: u64, length: usize) -> Bytes {
 
 pub fn memory() -> Backend {
     Arc::new(MemoryStorage::new())
+}
+
+/// A backend whose requests are far away and whose listings are not in order.
+#[derive(Debug)]
+pub struct Remote;
+
+impl Intercept for Remote {
+    fn capabilities(&self, mut inner: Capabilities) -> Capabilities {
+        (inner.local, inner.ordered_listing) = (false, false);
+        inner
+    }
+}
+
+pub fn remote(backend: &Backend) -> Backend {
+    Arc::new(Intercepted::with_interceptor(backend.clone(), Remote))
 }
 
 /// Chunks of some KiB, so that little content has many of them.
