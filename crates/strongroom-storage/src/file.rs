@@ -157,3 +157,6 @@ impl ExternalStorage for FileStorage {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,15 +61,14 @@ impl Place {
     pub(super) fn folder_of(&self, location: &Location, durability: Durability) -> Result<Folder> {
         let path = self.folder_path(location);
         for _ in 0..ATTEMPTS {
-            match open_folder(&path) {
-                Ok(file) => {
-                    let folder = Folder { file, path };
-                    if durability == Durability::Synced {
-                        let synced = self.sync_ancestors(&folder);
-                        synced.map_err(|error| Error::from_io("store", folder.path.display(), error))?;
-                    }
-                    return Ok(folder);
+            let opened = open_folder(&path).and_then(|file| {
+                if durability == Durability::Synced {
+                    self.sync_ancestors(&path, &file)?;
                 }
+                Ok(file)
+            });
+            match opened {
+                Ok(file) => return Ok(Folder { file, path }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     self.make(&path, durability).map_err(|error| self.refused(location, &path, error))?;
                 }
@@ -153,14 +152,14 @@ impl Place {
     /// Makes the entries of a folder and of its ancestors up to the root durable, once for each folder.
     ///
     /// Another process may have made any of them and not have come so far.
-    fn sync_ancestors(&self, folder: &Folder) -> io::Result<()> {
-        let mut path = folder.path.as_path();
-        let mut identity = FolderIdentity::of(&folder.file.metadata()?);
+    fn sync_ancestors(&self, path: &Path, folder: &File) -> io::Result<()> {
+        let mut path = path;
+        let mut identity = FolderIdentity::of(&folder.metadata()?);
         let mut durable = Vec::new();
         while self.synced.lock().unwrap_or_else(PoisonError::into_inner).get(path) != Some(&identity) {
             durable.push((path.to_path_buf(), identity));
             let Some(parent) = path.parent() else { break };
-            self.sync_entries(parent, Some(&folder.file))?;
+            self.sync_entries(parent, Some(folder))?;
             if path == self.root {
                 break;
             }

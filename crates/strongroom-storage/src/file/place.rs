@@ -14,8 +14,8 @@ use super::folders::FolderIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 
-/// The folder below the root that holds temporary files where those need a name. It is never listed, and no location
-/// can begin with it.
+/// The folder below the root that holds temporary files where those need a name. It is never listed, and no location has
+/// it as a segment: the root of another storage may be anywhere below.
 pub(super) const TEMPORARY_FOLDER: &str = ".strongroom-tmp";
 
 /// A root folder and what this process knows of it.
@@ -25,6 +25,9 @@ pub(super) struct Place {
     pub(super) config: FileConfig,
     /// Whether temporary files without a name work here, as far as is known.
     pub(super) unnamed_files: AtomicBool,
+    /// Whether a consumed source may become the object itself. Not after the fsync of one has failed: the next try would
+    /// fsync the same file again.
+    pub(super) sources_move: AtomicBool,
     /// The folders whose own entries are known to be durable.
     pub(super) synced: Mutex<HashMap<PathBuf, FolderIdentity>>,
 }
@@ -36,6 +39,7 @@ impl Place {
             root: std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()),
             unnamed_files: AtomicBool::new(config.unnamed_files),
             config,
+            sources_move: AtomicBool::new(true),
             synced: Mutex::default(),
         }
     }
@@ -43,9 +47,9 @@ impl Place {
     /// The file of the object at `location`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if it is in the folder of temporary files.
+    /// [`ErrorKind::Invalid`] if it is in a folder of temporary files.
     pub(super) fn path(&self, operation: &'static str, location: &Location) -> Result<PathBuf> {
-        if location.segments().next() == Some(TEMPORARY_FOLDER) {
+        if location.segments().any(|segment| segment == TEMPORARY_FOLDER) {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 operation,

@@ -43,7 +43,7 @@ impl Place {
     /// After a failed try: `Ok` if it is worth another.
     fn make_way(&self, location: &Location, path: &Path, mode: StoreMode, error: io::Error) -> Result<()> {
         let error = match error.downcast::<Error>() {
-            Ok(ours) => return Err(ours.in_operation("store", location)),
+            Ok(ours) => return Err(ours),
             Err(error) => error,
         };
         match error.kind() {

@@ -26,8 +26,14 @@ pub(super) async fn load(place: &Arc<Place>, location: &Location, range: ByteRan
         let path = asked.path("load", &opened)?;
         // Opening a FIFO must not wait for a writer.
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-        let open = File::options().read(true).custom_flags(flags).open(&path);
-        let file = open.map_err(|error| failed("load", &opened, &path, error))?;
+        let file = match File::options().read(true).custom_flags(flags).open(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                // A socket can't be opened, nor can many a folder; there is no object either way.
+                asked.look_up("load", &opened)?;
+                return Err(failed("load", &opened, &path, error));
+            }
+        };
         let metadata = file.metadata().map_err(|error| failed("load", &opened, &path, error))?;
         if !metadata.is_file() {
             return Err(Error::missing("load", &opened));

@@ -1,14 +1,14 @@
 //! Files that are being written and that nobody sees yet.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, ErrorKind as IoKind, Seek, SeekFrom};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::folders::{ATTEMPTS, Folder, refused_at};
@@ -27,6 +27,8 @@ pub(super) struct Temporary {
     file: File,
     /// Its name; none if it is reached by its descriptor only.
     path: Option<PathBuf>,
+    /// The permissions it had, if it is a consumed source: that stays as it was unless it is published.
+    source_mode: Option<u32>,
 }
 
 impl Temporary {
@@ -78,6 +80,7 @@ impl Temporary {
 
     /// A file with a random name in the hidden folder.
     fn create_named(place: &Arc<Place>) -> Result<Self> {
+        let refused = |error| Error::from_io("store", place.root.join(TEMPORARY_FOLDER).display(), error);
         for _ in 0..ATTEMPTS {
             let path = place.temporary_path()?;
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -85,16 +88,16 @@ impl Temporary {
                 Ok(file) => return Self::new(place, file.into(), Some(path)),
                 Err(Errno::NOENT) => place.make_temporary_folder()?,
                 Err(Errno::EXIST) => {}
-                Err(error) => return Err(Error::from_io("store", path.display(), error.into())),
+                Err(error) => return Err(refused(error.into())),
             }
         }
-        Err(Error::from_io("store", place.root.join(TEMPORARY_FOLDER).display(), IoKind::ResourceBusy.into()))
+        Err(refused(IoKind::ResourceBusy.into()))
     }
 
     fn new(place: &Arc<Place>, file: File, path: Option<PathBuf>) -> Result<Self> {
-        let temporary = Self { place: place.clone(), file, path };
+        let temporary = Self { place: place.clone(), file, path, source_mode: None };
         let shared = temporary.share();
-        shared.map_err(|error| Error::from_io("store", temporary.describe(), error))?;
+        shared.map_err(|error| temporary.failed(error))?;
         Ok(temporary)
     }
 
@@ -105,13 +108,47 @@ impl Temporary {
         if wanted == mode { Ok(()) } else { self.file.set_permissions(Permissions::from_mode(wanted)) }
     }
 
+    /// Whether a consumed source can be the object itself: on the same file system, of the same user and group, and under no
+    /// other name.
+    pub(super) fn is_like(&self, path: &Path, source: &File) -> bool {
+        let owner = |found: &Metadata| (found.dev(), found.uid(), found.gid());
+        let plain = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+        plain
+            && self.place.sources_move.load(Ordering::Relaxed)
+            && matches!((self.file.metadata(), source.metadata()), (Ok(ours), Ok(theirs))
+                if theirs.nlink() == 1 && owner(&ours) == owner(&theirs))
+    }
+
+    /// The source at `path` in the place of this file, with its permissions.
+    pub(super) fn replaced_by(self, path: &Path, source: &File) -> Result<Self> {
+        let take = || {
+            let (place, file) = (self.place.clone(), source.try_clone()?);
+            let source_mode = Some(file.metadata()?.mode());
+            let taken = Self { place, file, path: Some(path.to_path_buf()), source_mode };
+            taken.file.set_permissions(self.file.metadata()?.permissions())?;
+            Ok(taken)
+        };
+        take().map_err(|error| Error::from_io("store", path.display(), error))
+    }
+
+    /// Shares the blocks of `source`, where the file system can.
+    pub(super) fn clone_of(&self, source: &File) -> bool {
+        #[cfg(target_os = "linux")]
+        return rustix::fs::ioctl_ficlone(&self.file, source).is_ok();
+        #[cfg(not(target_os = "linux"))]
+        return {
+            let _ = source;
+            false
+        };
+    }
+
     pub(super) fn file(&self) -> &File {
         &self.file
     }
 
-    /// What to call it in an error.
-    pub(super) fn describe(&self) -> impl std::fmt::Display {
-        self.path.as_deref().unwrap_or(&self.place.root).display()
+    /// Why the file can't be read or written.
+    pub(super) fn failed(&self, error: io::Error) -> Error {
+        Error::from_io("store", self.path.as_deref().unwrap_or(&self.place.root).display(), error)
     }
 
     /// Makes the content durable, and then visible at `location`.
@@ -121,9 +158,13 @@ impl Temporary {
     /// is given up: the kernel may have dropped what it could not write, and would say `Ok` the next time.
     pub(super) fn publish(mut self, location: &Location, options: &StoreOptions) -> Result<()> {
         let place = self.place.clone();
-        if options.durability == Durability::Synced {
-            (place.config.sync)(&self.file)
-                .map_err(|error| Error::from_io("store", place.root.join(location.as_str()).display(), error))?;
+        if options.durability == Durability::Synced
+            && let Err(error) = (place.config.sync)(&self.file)
+        {
+            if self.source_mode.is_some() {
+                place.sources_move.store(false, Ordering::Relaxed);
+            }
+            return Err(Error::from_io("store", place.root.join(location.as_str()).display(), error));
         }
         place.put(location, options, |folder, name| match options.mode {
             StoreMode::Create => self.create_at(folder, name),
@@ -134,30 +175,32 @@ impl Temporary {
     /// Puts the file where there is none.
     fn create_at(&mut self, folder: &Folder, name: &str) -> io::Result<()> {
         let links = self.file.metadata()?.nlink();
-        let Err(error) = self.link(&folder.file, Path::new(name)) else { return Ok(()) };
-        // On a network file system the answer to a link that was made may be lost, and asking again says that there is one.
-        if self.file.metadata()?.nlink() > links {
-            return Ok(());
-        }
-        let other_folder = Errno::from_io_error(&error) == Some(Errno::XDEV);
-        match &self.path {
-            // Some file systems have no links, or only within one folder.
-            Some(_) if has_no_links(&error) || other_folder => self.rename(folder, name, true),
-            None if has_no_links(&error) => {
+        let linked = self.link(folder.file.as_fd(), Path::new(name));
+        match linked {
+            Ok(()) => {}
+            // On a network file system the answer to a link that was made may be lost, and asking again says that there is one.
+            Err(_) if self.file.metadata()?.nlink() > links => {}
+            Err(error) if self.path.is_none() && has_no_links(&error) => {
                 self.copy_to_named()?;
-                self.create_at(folder, name)
+                return self.create_at(folder, name);
             }
-            _ => Err(error),
+            // Some file systems have no links, or only within one folder.
+            Err(error) if has_no_links(&error) || error.kind() == IoKind::CrossesDevices => {
+                return self.rename(folder, name, true);
+            }
+            Err(error) => return Err(error),
         }
+        self.remove_name();
+        Ok(())
     }
 
     /// Puts the file in the place of another, or where there is none.
     fn replace_at(&mut self, folder: &Folder, name: &str) -> io::Result<()> {
         if self.path.is_none() {
-            let linked = match self.link(&folder.file, Path::new(name)) {
+            let linked = match self.link(folder.file.as_fd(), Path::new(name)) {
+                Ok(()) => return Ok(()),
                 Err(error) if error.kind() == IoKind::AlreadyExists => self.give_name(),
                 Err(error) => Err(error),
-                Ok(()) => return Ok(()),
             };
             match linked {
                 Err(error) if has_no_links(&error) => self.copy_to_named()?,
@@ -167,31 +210,37 @@ impl Temporary {
         self.rename(folder, name, false)
     }
 
-    fn link(&self, folder: impl AsFd, name: &Path) -> io::Result<()> {
-        if !self.place.config.links {
-            return Err(Errno::PERM.into());
-        }
+    fn link(&self, folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
+        let link = self.place.config.link;
         match &self.path {
-            Some(path) => rustix::fs::linkat(CWD, path, folder, name, AtFlags::empty())?,
-            None => {
-                let open = format!("{OPEN_FILES}/{}", self.file.as_raw_fd());
-                rustix::fs::linkat(CWD, open, folder, name, AtFlags::SYMLINK_FOLLOW)?;
-            }
+            Some(path) => link(path, folder, name),
+            None => link(&Path::new(OPEN_FILES).join(self.file.as_raw_fd().to_string()), folder, name),
         }
-        Ok(())
     }
 
     /// Moves the named file to `name`, where with `exclusive` there must be nothing.
     fn rename(&mut self, folder: &Folder, name: &str, exclusive: bool) -> io::Result<()> {
         let Some(path) = &self.path else { return Err(IoKind::NotFound.into()) };
-        if let Err(error) = rename(path, folder, name, exclusive) {
+        let renamed = if exclusive {
+            rename_exclusively(path, folder, name)
+        } else {
+            rustix::fs::renameat(CWD, path, &folder.file, name).map_err(io::Error::from)
+        };
+        if let Err(error) = renamed {
             // As with links, the answer may have been lost and the request sent again.
-            if !folder.holds(name, &self.file) {
+            if path.exists() || !folder.holds(name, &self.file) {
                 return Err(error);
             }
         }
         self.path = None;
         Ok(())
+    }
+
+    fn remove_name(&mut self) {
+        if let Some(path) = self.path.take() {
+            // What can't be removed stays in the hidden folder, where it is in nobody's way.
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Gives the file a name in the hidden folder, so that it can be renamed.
@@ -204,7 +253,11 @@ impl Temporary {
                     return Ok(());
                 }
                 Err(error) if error.kind() == IoKind::NotFound => self.place.make_temporary_folder()?,
-                Err(error) => return Err(Error::from_io("store", path.display(), error).into()),
+                Err(error) if has_no_links(&error) || error.kind() == IoKind::CrossesDevices => return Err(error),
+                Err(error) => {
+                    let folder = self.place.root.join(TEMPORARY_FOLDER);
+                    return Err(Error::from_io("store", folder.display(), error).into());
+                }
             }
         }
         Err(IoKind::ResourceBusy.into())
@@ -224,9 +277,11 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // What can't be removed stays in the hidden folder, where it is in nobody's way.
-            let _ = std::fs::remove_file(path);
+        match self.source_mode {
+            None => self.remove_name(),
+            // Nobody is left to be told.
+            Some(mode) if self.path.is_some() => drop(self.file.set_permissions(Permissions::from_mode(mode))),
+            Some(_) => {}
         }
     }
 }
@@ -238,11 +293,7 @@ fn has_no_links(error: &io::Error) -> bool {
     )
 }
 
-/// Moves the file at `path` to `name` in `folder`, where with `exclusive` there must be nothing.
-pub(super) fn rename(path: &Path, folder: &Folder, name: &str, exclusive: bool) -> io::Result<()> {
-    if !exclusive {
-        return Ok(rustix::fs::renameat(CWD, path, &folder.file, name)?);
-    }
+fn rename_exclusively(path: &Path, folder: &Folder, name: &str) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
         use rustix::fs::RenameFlags;

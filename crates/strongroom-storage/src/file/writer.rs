@@ -1,28 +1,27 @@
 //! Writing files: into a temporary one, which is published when it is complete.
 
-use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use tokio::sync::mpsc;
+use futures::future::{Either, select};
 
 use super::place::Place;
-use super::temporary::{Temporary, rename};
+use super::temporary::Temporary;
 use crate::digest::{DigestSet, Digests, Hasher};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::location::Location;
-use crate::options::{ByteStream, Durability, StoreMode, StoreOptions, Stored};
+use crate::options::{ByteStream, StoreOptions, Stored};
 use crate::source::{PathSource, Source, SourceFile};
 use crate::storage::ContentNamer;
 use crate::unblock;
 
 /// How much of a local file is copied at a time, in bytes.
 const COPY_BYTES: usize = 1 << 20;
-/// How many pieces of a stream wait for the disk.
-const PIECES_AHEAD: usize = 4;
+/// How much of a stream is gathered before it is written, in bytes.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Stores `source` at `location`.
 pub(super) async fn store(
@@ -51,31 +50,45 @@ async fn run(job: Job, source: Source) -> Result<Stored> {
     match source {
         Source::Bytes(bytes) => unblock(move || job.store_bytes(&bytes)).await,
         Source::Path(path) => unblock(move || job.store_path(&path)).await,
-        Source::Stream(stream) => {
-            let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
-            let (fed, written) = futures::join!(feed(stream, sender), unblock(move || job.store_pieces(receiver)));
-            fed?;
-            written
-        }
+        Source::Stream(stream) => store_stream(job, stream).await,
     }
 }
 
-/// What goes from a stream to the thread that writes it.
-enum Piece {
-    Bytes(Bytes),
-    /// The stream ended well. Without it, nothing is published.
-    End,
+/// Writes one batch while the next one is gathered. No thread waits for the stream: one that needs a thread itself might
+/// never get it.
+async fn store_stream(job: Job, mut stream: ByteStream) -> Result<Stored> {
+    let mut batch = gather(&mut stream).await?;
+    let mut writing = unblock(move || job.begin()).await?;
+    while !batch.is_last {
+        let written = pin!(unblock(move || writing.write(&batch.pieces)));
+        let gathered = pin!(gather(&mut stream));
+        // If the stream fails, the temporary file is gone before the caller hears of it.
+        (writing, batch) = match select(written, gathered).await {
+            Either::Left((written, gathered)) => (written?, gathered.await?),
+            Either::Right((gathered, written)) => (written.await?, gathered?),
+        };
+    }
+    unblock(move || writing.write(&batch.pieces)?.publish()).await
 }
 
-async fn feed(mut stream: ByteStream, sender: mpsc::Sender<Piece>) -> Result<()> {
-    while let Some(bytes) = stream.try_next().await? {
-        // The writer gave up; it says why.
-        if sender.send(Piece::Bytes(bytes)).await.is_err() {
-            return Ok(());
-        }
+struct Batch {
+    pieces: Vec<Bytes>,
+    /// The stream ended well after these.
+    is_last: bool,
+}
+
+async fn gather(stream: &mut ByteStream) -> Result<Batch> {
+    let mut batch = Batch { pieces: Vec::new(), is_last: false };
+    let mut size = 0;
+    while size < BATCH_BYTES {
+        let Some(piece) = stream.try_next().await? else {
+            batch.is_last = true;
+            break;
+        };
+        size += piece.len();
+        batch.pieces.push(piece);
     }
-    sender.send(Piece::End).await.unwrap_or_default();
-    Ok(())
+    Ok(batch)
 }
 
 enum Target {
@@ -133,146 +146,105 @@ impl Job {
         Witness { size: 0, hasher: Hasher::new(self.options.digests), target: self.target }
     }
 
-    fn store_bytes(self, bytes: &[u8]) -> Result<Stored> {
+    fn begin(self) -> Result<Writing> {
         let (options, temporary) = (self.options, self.temporary()?);
-        let mut witness = self.witness();
-        witness.update(bytes);
-        temporary.write(bytes)?;
-        publish(temporary, witness, &options)
+        Ok(Writing { temporary, options, witness: self.witness() })
     }
 
-    fn store_pieces(self, mut pieces: mpsc::Receiver<Piece>) -> Result<Stored> {
-        let (options, temporary) = (self.options, self.temporary()?);
-        let mut witness = self.witness();
-        loop {
-            match pieces.blocking_recv() {
-                Some(Piece::Bytes(bytes)) => {
-                    witness.update(&bytes);
-                    temporary.write(&bytes)?;
-                }
-                Some(Piece::End) => return publish(temporary, witness, &options),
-                None => {
-                    return Err(Error::new(ErrorKind::Internal, "store", "a stream", "it was given up before its end"));
-                }
-            }
-        }
+    fn store_bytes(self, bytes: &Bytes) -> Result<Stored> {
+        self.begin()?.write(std::slice::from_ref(bytes))?.publish()
     }
 
     fn store_path(self, path: &PathSource) -> Result<Stored> {
         let mut source = SourceFile::open(path)?;
-        if path.consume && self.can_move(path, &source) {
-            return self.move_in(path, source);
+        let (size, watched) = (source.identity().size(), self.is_watched());
+        let mut writing = self.begin()?;
+        let mut buffer = vec![0; COPY_BYTES.min(usize::try_from(size).unwrap_or(COPY_BYTES) + 1)];
+        if path.consume && writing.temporary.is_like(&path.path, source.file()) {
+            return writing.move_in(path, source, watched, &mut buffer);
         }
-        let (options, watched, temporary) = (self.options, self.is_watched(), self.temporary()?);
-        let mut witness = self.witness();
-        let size = source.identity().size();
-        if size >= COPY_BYTES as u64 && temporary.clone_of(source.file()) {
+        if size >= COPY_BYTES as u64 && writing.temporary.clone_of(source.file()) {
             // The copy shares the source's blocks; it is complete, and nobody else writes to it.
             source.check_unchanged()?;
             if watched {
-                temporary.show(&mut |bytes| witness.update(bytes))?;
+                writing.show(&mut buffer)?;
             } else {
-                witness.size = size;
+                writing.witness.size = size;
             }
-            return publish(temporary, witness, &options);
+            return writing.publish();
         }
-        let mut buffer = vec![0; COPY_BYTES.min(usize::try_from(size).unwrap_or(COPY_BYTES) + 1)];
         loop {
             match source.read(&mut buffer)? {
                 0 => break,
-                length => {
-                    witness.update(&buffer[..length]);
-                    temporary.write(&buffer[..length])?;
-                }
+                length => writing.take(&buffer[..length])?,
             }
         }
         source.finish()?;
-        publish(temporary, witness, &options)
+        writing.publish()
+    }
+}
+
+/// An object of which a part may be written.
+struct Writing {
+    temporary: Temporary,
+    options: StoreOptions,
+    witness: Witness,
+}
+
+impl Writing {
+    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        self.witness.update(bytes);
+        self.temporary.file().write_all(bytes).map_err(|error| self.temporary.failed(error))
     }
 
-    /// Whether a consumed source can become the object itself: on the same file system, and under no other name.
-    fn can_move(&self, path: &PathSource, source: &SourceFile) -> bool {
-        let plain = std::fs::symlink_metadata(&path.path).is_ok_and(|found| found.is_file());
-        let device = std::fs::metadata(&self.place.root).map(|root| root.dev());
-        plain
-            && source
-                .file()
-                .metadata()
-                .is_ok_and(|file| file.nlink() == 1 && device.is_ok_and(|device| device == file.dev()))
+    fn write(mut self, pieces: &[Bytes]) -> Result<Self> {
+        for piece in pieces {
+            self.take(piece)?;
+        }
+        Ok(self)
+    }
+
+    fn publish(self) -> Result<Stored> {
+        let (location, size, digests) = self.witness.finish()?;
+        self.temporary.publish(&location, &self.options)?;
+        Ok(Stored::new(location, size, digests))
     }
 
     /// Makes the source itself the object.
-    fn move_in(self, path: &PathSource, mut source: SourceFile) -> Result<Stored> {
-        let (options, place, watched) = (self.options, self.place.clone(), self.is_watched());
-        // What permissions the object should have, a temporary file shows.
-        let mode = self.temporary()?.mode()?;
-        let mut witness = self.witness();
+    fn move_in(
+        mut self,
+        path: &PathSource,
+        mut source: SourceFile,
+        watched: bool,
+        buffer: &mut [u8],
+    ) -> Result<Stored> {
         if watched {
-            let mut buffer = vec![0; COPY_BYTES];
             loop {
-                match source.read(&mut buffer)? {
+                match source.read(buffer)? {
                     0 => break,
-                    length => witness.update(&buffer[..length]),
+                    length => self.witness.update(&buffer[..length]),
                 }
             }
         } else {
-            witness.size = source.identity().size();
+            self.witness.size = source.identity().size();
         }
         source.check_unchanged()?;
-        let (location, size, digests) = witness.finish()?;
-        let refused = |error| Error::from_io("store", path.path.display(), error);
-        source.file().set_permissions(Permissions::from_mode(mode)).map_err(refused)?;
-        if options.durability == Durability::Synced {
-            (place.config.sync)(source.file()).map_err(refused)?;
-        }
-        let exclusive = options.mode == StoreMode::Create;
-        place.put(&location, &options, |folder, name| rename(&path.path, folder, name, exclusive))?;
+        let (location, size, digests) = self.witness.finish()?;
+        self.temporary.replaced_by(&path.path, source.file())?.publish(&location, &self.options)?;
         Ok(Stored::new(location, size, digests))
     }
-}
 
-fn publish(temporary: Temporary, witness: Witness, options: &StoreOptions) -> Result<Stored> {
-    let (location, size, digests) = witness.finish()?;
-    temporary.publish(&location, options)?;
-    Ok(Stored::new(location, size, digests))
-}
-
-impl Temporary {
-    fn failed(&self, error: io::Error) -> Error {
-        Error::from_io("store", self.describe(), error)
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<()> {
-        self.file().write_all(bytes).map_err(|error| self.failed(error))
-    }
-
-    fn mode(&self) -> Result<u32> {
-        self.file().metadata().map(|found| found.mode() & 0o7777).map_err(|error| self.failed(error))
-    }
-
-    /// Shows the whole content to `each`.
-    fn show(&self, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let mut file = self.file();
-        file.seek(SeekFrom::Start(0)).map_err(|error| self.failed(error))?;
-        let mut buffer = vec![0; COPY_BYTES];
+    /// Shows the whole content to the witness.
+    fn show(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let mut file = self.temporary.file();
+        file.seek(SeekFrom::Start(0)).map_err(|error| self.temporary.failed(error))?;
         loop {
-            match file.read(&mut buffer) {
+            match file.read(buffer) {
                 Ok(0) => return Ok(()),
-                Ok(length) => each(&buffer[..length]),
+                Ok(length) => self.witness.update(&buffer[..length]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(error)),
+                Err(error) => return Err(self.temporary.failed(error)),
             }
         }
-    }
-
-    /// Shares the blocks of `source`, where the file system can.
-    fn clone_of(&self, source: &File) -> bool {
-        #[cfg(target_os = "linux")]
-        return rustix::fs::ioctl_ficlone(self.file(), source).is_ok();
-        #[cfg(not(target_os = "linux"))]
-        return {
-            let _ = source;
-            false
-        };
     }
 }

@@ -1,0 +1,72 @@
+//! Replacing an object: old or new, never a mixture.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::TryStreamExt;
+
+use super::*;
+
+/// More than one piece, all of one byte.
+fn content(byte: u8) -> Vec<u8> {
+    vec![byte; (1 << 20) + 17]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_see_one_version_while_others_are_stored() {
+    for (way, config) in ways() {
+        let bench = Bench::with(FileConfig { sync: |_| Ok(()), ..config });
+        bench.storage.store(&at("a"), content(b'0').into(), &StoreOptions::default()).await.expect("store");
+        let done = AtomicBool::new(false);
+        let write = async {
+            for version in b'1'..=b'9' {
+                bench.storage.store(&at("a"), content(version).into(), &StoreOptions::default()).await.expect("store");
+            }
+            done.store(true, Ordering::Relaxed);
+        };
+        let read = async || {
+            let mut last = 0;
+            while !done.load(Ordering::Relaxed) {
+                let found = bench.storage.load_bytes(&at("a"), ByteRange::All).await.expect("load");
+                assert!(found.iter().all(|byte| *byte == found[0]), "{way}: a mixture");
+                assert_eq!(found.len(), content(0).len(), "{way}");
+                assert!(found[0] >= last, "{way}: an older version came back");
+                last = found[0];
+            }
+        };
+        futures::join!(write, read(), read());
+        assert_eq!(bench.tree(), names(&["a"]), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_a_version_reads_it_to_its_end_after_it_is_replaced_or_deleted() {
+    for (way, config) in ways() {
+        let bench = Bench::with(config);
+        bench.storage.store(&at("a"), content(b'1').into(), &StoreOptions::default()).await.expect("store");
+        let first = bench.storage.load_stream(&at("a")).await.expect("load");
+        bench.storage.store(&at("a"), content(b'2').into(), &StoreOptions::default()).await.expect("store");
+        let second = bench.storage.load_stream(&at("a")).await.expect("load");
+        bench.storage.delete(&at("a")).await.expect("delete");
+        for (stream, byte) in [(first, b'1'), (second, b'2')] {
+            let read: Vec<_> = stream.try_collect().await.expect("read");
+            assert_eq!(read.concat(), content(byte), "{way}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_replaces_the_symlink_that_stands_in_its_place() {
+    for (way, config) in ways() {
+        let bench = Bench::with(config);
+        bench.store("object", "object").await;
+        for target in ["object", "nowhere"] {
+            let link = bench.storage.root().join("link");
+            std::os::unix::fs::symlink(target, &link).expect("symlink");
+            bench.store("link", "new").await;
+            assert!(!link.is_symlink(), "{way}");
+            assert_eq!(bench.load("link").await, "new", "{way}");
+            bench.storage.delete(&at("link")).await.expect("delete");
+        }
+        assert_eq!(bench.load("object").await, "object", "{way}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Reading: ranges, files that are cut meanwhile, and what is not a file.
+
+use futures::StreamExt;
+
+use super::*;
+
+#[tokio::test]
+async fn a_range_is_read_alone() {
+    let bench = Bench::new();
+    let content: Vec<u8> = (0..3 << 20).map(|position| (position % 251) as u8).collect();
+    bench.storage.store(&at("a"), content.clone().into(), &StoreOptions::default()).await.expect("store");
+    for (range, expected) in [
+        (ByteRange::All, 0..3 << 20),
+        ((5..5).into(), 5..5),
+        ((0..1).into(), 0..1),
+        (((1 << 20) - 1..(1 << 20) + 1).into(), (1 << 20) - 1..(1 << 20) + 1),
+        ((7..1 << 40).into(), 7..3 << 20),
+        ((3 << 20..).into(), 3 << 20..3 << 20),
+        (ByteRange::Last(10), (3 << 20) - 10..3 << 20),
+        (ByteRange::Last(1 << 40), 0..3 << 20),
+    ] {
+        let found = bench.storage.load_bytes(&at("a"), range).await.expect("load");
+        assert!(found == content[expected], "{range}");
+    }
+    let beyond = ByteRange::From((3 << 20) + 1);
+    check_kind(bench.storage.load(&at("a"), beyond).await, ErrorKind::Invalid, "not in the object");
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_while_it_is_read_is_corrupt_not_short() {
+    let bench = Bench::new();
+    bench.storage.store(&at("a"), vec![7; 3 << 20].into(), &StoreOptions::default()).await.expect("store");
+    let mut stream = bench.storage.load_stream(&at("a")).await.expect("load");
+    let first = stream.next().await.expect("a piece").expect("the first piece");
+    let file = std::fs::File::options().write(true).open(bench.storage.root().join("a")).expect("open");
+    file.set_len(first.len() as u64 + 5).expect("cut");
+    let mut read = first.len();
+    let error = loop {
+        match stream.next().await.expect("an error at the end") {
+            Ok(bytes) => read += bytes.len(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(read, first.len() + 5);
+    check_kind::<()>(Err(error), ErrorKind::Corrupt, "ended");
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_a_file_is_no_object() {
+    let bench = Bench::new();
+    bench.store("a", "object").await;
+    let root = bench.storage.root();
+    run("mkfifo", &[root.join("fifo").to_str().expect("UTF-8")]);
+    let _listener = std::os::unix::net::UnixListener::bind(root.join("socket")).expect("bind");
+    std::os::unix::fs::symlink("nowhere", root.join("dangling")).expect("symlink");
+    std::os::unix::fs::symlink("circle", root.join("circle")).expect("symlink");
+    for name in ["fifo", "socket", "dangling", "circle"] {
+        assert!(!bench.storage.exists(&at(name)).await.expect(name));
+        check_kind(bench.storage.load(&at(name), ByteRange::All).await, ErrorKind::Missing, name);
+        check_kind(bench.storage.delete(&at(name)).await, ErrorKind::Missing, name);
+    }
+    let listing = bench.storage.list(&ListOptions::default()).await.expect("list");
+    assert_eq!(listing.objects.len(), 1, "{listing:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_else_put_there_is_an_object() {
+    let bench = Bench::new();
+    std::fs::create_dir_all(bench.storage.root().join("dag")).expect("a folder");
+    std::fs::write(bench.storage.root().join("dag/by hand.txt"), "by hand").expect("write");
+    std::os::unix::fs::symlink("by hand.txt", bench.storage.root().join("dag/link")).expect("symlink");
+    for name in ["dag/by hand.txt", "dag/link"] {
+        assert_eq!(bench.load(name).await, "by hand");
+        assert_eq!(bench.storage.metadata(&at(name)).await.expect("metadata").size, 7);
+    }
+    bench.storage.delete(&at("dag/link")).await.expect("delete");
+    assert_eq!(bench.tree(), names(&["dag", "dag/by hand.txt"]));
+}

@@ -1,0 +1,210 @@
+//! Several users on one folder. The other users are processes that run the steps they are given; only root can start those.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use futures::TryStreamExt;
+
+use super::*;
+use crate::blocking;
+
+const PROJECT: u32 = 2000;
+
+/// A user with a group of their own, and perhaps in the project's.
+#[derive(Clone, Copy)]
+struct User {
+    id: u32,
+    in_project: bool,
+    umask: &'static str,
+}
+
+const ANN: User = User { id: 61_001, in_project: true, umask: "077" };
+const BOB: User = User { id: 61_002, in_project: true, umask: "022" };
+const EVE: User = User { id: 61_003, in_project: false, umask: "022" };
+
+/// A folder on a machine with several users.
+struct Machine {
+    bench: Bench,
+    test: PathBuf,
+    shared: &'static str,
+    unnamed: bool,
+}
+
+impl Machine {
+    /// One per way of making temporary files, with a root of these permissions that belongs to `owner` and the project.
+    fn each(shared: &'static str, owner: User, root_mode: u32) -> impl Iterator<Item = Self> {
+        [true, false].into_iter().map(move |unnamed| {
+            let bench = Bench::new();
+            set_mode(bench.folder.path(), 0o755);
+            std::fs::create_dir(bench.storage.root()).expect("a folder");
+            chown(bench.storage.root(), Some(owner.id), Some(PROJECT)).expect("chown");
+            set_mode(bench.storage.root(), root_mode);
+            let test = bench.folder.path().join("test");
+            std::fs::copy(std::env::current_exe().expect("this test"), &test).expect("copy");
+            set_mode(&test, 0o755);
+            Self { bench, test, shared, unnamed }
+        })
+    }
+
+    /// What a user's `steps` come to, one line each.
+    #[track_caller]
+    fn run(&self, user: User, steps: &[&str]) -> Vec<String> {
+        let groups = if user.in_project { format!("--groups={PROJECT}") } else { "--clear-groups".into() };
+        let output = Command::new("setpriv")
+            .args([format!("--reuid={}", user.id), format!("--regid={}", user.id), groups])
+            .arg(&self.test)
+            .args(["--exact", "--ignored", "--nocapture", "file::tests::users::the_steps_of_another_user"])
+            .env("STRONGROOM_TEST_ROOT", self.bench.storage.root())
+            .env("STRONGROOM_TEST_SHARED", self.shared)
+            .env("STRONGROOM_TEST_UNNAMED", self.unnamed.to_string())
+            .env("STRONGROOM_TEST_UMASK", user.umask)
+            .env("STRONGROOM_TEST_STEPS", steps.join("\n"))
+            .current_dir("/")
+            .output()
+            .expect("setpriv");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lines: Vec<_> =
+            text.lines().filter_map(|line| line.split_once("=> ")).map(|(_, line)| line.into()).collect();
+        let complete = output.status.success() && lines.len() == steps.len();
+        assert!(complete, "{text}{}", String::from_utf8_lossy(&output.stderr));
+        lines
+    }
+
+    /// The permissions and group of what is at `path` below the root.
+    fn permissions(&self, path: &str) -> (u32, u32) {
+        let found = std::fs::metadata(self.bench.storage.root().join(path)).expect(path);
+        (found.permissions().mode() & 0o7777, found.gid())
+    }
+}
+
+#[test]
+#[ignore = "a process of its own, started by the tests beside it"]
+fn the_steps_of_another_user() {
+    let setting = |name: &str| std::env::var(format!("STRONGROOM_TEST_{name}")).expect(name);
+    let umask = u32::from_str_radix(&setting("UMASK"), 8).expect("octal");
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+    let shared = match setting("SHARED").as_str() {
+        "group" => Sharing::Group,
+        "all" => Sharing::All,
+        _ => Sharing::Umask,
+    };
+    let config = FileConfig { unnamed_files: setting("UNNAMED") == "true", ..FileConfig::default() };
+    let storage = Arc::new(FileStorage::with_config(setting("ROOT"), config.with_shared(shared)));
+    let blocking = blocking::Storage::new(storage.clone());
+    for step in setting("STEPS").lines() {
+        let mut words = step.split(' ');
+        let (verb, name, content) = (words.next(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let location = || at(name);
+        let done = match verb.expect("a verb") {
+            "store" => blocking.store_bytes(&location(), content.to_string()).map(|_| "stored".to_string()),
+            "create" => {
+                let stored = blocking.store(&location(), Source::bytes(content.to_string()), &StoreOptions::create());
+                stored.map(|_| "stored".to_string())
+            }
+            "path" => blocking.store_path(&location(), content).map(|_| "stored".to_string()),
+            "load" => {
+                let loaded = blocking.load_bytes(&location(), ByteRange::All);
+                loaded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            }
+            "delete" => blocking.delete(&location()).map(|()| "deleted".to_string()),
+            "exists" => blocking.exists(&location()).map(|exists| exists.to_string()),
+            "list" => blocking::wait(storage.iter_contents(name).try_collect::<Vec<_>>()).map(|mut found| {
+                found.sort_unstable();
+                found.iter().map(Location::as_str).collect::<Vec<_>>().join(" ")
+            }),
+            other => panic!("{other} is no verb"),
+        };
+        // The test's own line may not have ended.
+        println!("=> {}", done.unwrap_or_else(|error| format!("{}: {error}", error.kind())));
+    }
+}
+
+#[test]
+fn users_of_one_group_replace_and_delete_each_others_objects() {
+    if !is_root() {
+        return;
+    }
+    for (shared, root_mode) in [("group", 0o2770), ("all", 0o2775)] {
+        for machine in Machine::each(shared, ANN, root_mode) {
+            assert_eq!(machine.run(ANN, &["store a/b/c ann", "store d ann", "store d ann2"]), ["stored"; 3]);
+            let steps = [
+                "load a/b/c",
+                "store a/b/c bob",
+                "create a/b/d bob",
+                "store a/e bob",
+                "store d bob",
+                "create d bob",
+                "delete d",
+                "list a/",
+            ];
+            let done = machine.run(BOB, &steps);
+            assert_eq!(done[..5], ["ann", "stored", "stored", "stored", "stored"]);
+            assert!(done[5].starts_with("already-exists"), "{done:?}");
+            assert_eq!(done[6..], ["deleted", "a/b/c a/b/d a/e"]);
+            let steps = ["load a/b/c", "load a/b/d", "store a/b/d ann", "delete a/e", "list", "store a/e ann"];
+            let done = machine.run(ANN, &steps);
+            assert_eq!(done, ["bob", "bob", "stored", "deleted", "a/b/c a/b/d", "stored"]);
+            let file = if shared == "group" { [0o660, 0o664] } else { [0o664; 2] };
+            assert_eq!(machine.permissions("a/b/d"), (file[0], PROJECT));
+            assert_eq!(machine.permissions("a/b/c"), (file[1], PROJECT));
+            for folder in ["a", "a/b"] {
+                assert_eq!(machine.permissions(folder), (if shared == "group" { 0o2770 } else { 0o2775 }, PROJECT));
+            }
+        }
+    }
+}
+
+#[test]
+fn who_can_not_write_can_read_everything() {
+    if !is_root() {
+        return;
+    }
+    for (shared, root_mode) in [("umask", 0o755), ("all", 0o2775)] {
+        for machine in Machine::each(shared, BOB, root_mode) {
+            assert_eq!(machine.run(BOB, &["store a/b bob", "store a/b bob2", "create c bob"]), ["stored"; 3]);
+            let steps = ["load a/b", "load c", "exists a/b", "exists a/x", "list", "list a/"];
+            assert_eq!(machine.run(EVE, &steps), ["bob2", "bob", "true", "false", "a/b c", "a/b"]);
+            let steps = ["store a/b eve", "create a/d eve", "store new/d eve", "store e eve"];
+            let root = machine.bench.storage.root().display();
+            let names = if machine.unnamed { ["/a", "/a", "", ""] } else { ["/.strongroom-tmp"; 4] };
+            for (line, name) in machine.run(EVE, &steps).iter().zip(names) {
+                assert_eq!(line, &format!("denied: store {root}{name}: permission denied"));
+            }
+            let line = format!("denied: delete {root}/a/b: permission denied");
+            assert_eq!(machine.run(EVE, &["delete a/b"]), [line]);
+            assert_eq!(machine.run(EVE, &["load a/b"]), ["bob2"]);
+            let file = if shared == "umask" { 0o644 } else { 0o664 };
+            assert_eq!((machine.permissions("a/b").0, machine.permissions("c").0), (file, file));
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_is_an_error_only_to_who_asks_for_it() {
+    if !is_root() {
+        return;
+    }
+    for machine in Machine::each("umask", BOB, 0o755) {
+        machine.run(BOB, &["store secret/a bob", "store open/a bob"]);
+        set_mode(machine.bench.storage.root().join("secret"), 0o700);
+        let steps = ["list open/", "list o", "load open/a", "list secret/", "list", "load secret/a", "exists secret/a"];
+        let done = machine.run(EVE, &steps);
+        assert_eq!(done[..3], ["open/a", "open/a", "bob"]);
+        for line in &done[3..] {
+            assert!(line.starts_with("denied: ") && line.contains("secret"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_source_that_may_not_be_read_is_denied_and_leaves_nothing() {
+    if !is_root() {
+        return;
+    }
+    for machine in Machine::each("umask", EVE, 0o755) {
+        let path = machine.bench.outside("source", "secret");
+        set_mode(&path, 0o600);
+        let done = machine.run(EVE, &[&format!("path new/a {}", path.display())]);
+        assert!(done[0].starts_with("denied: ") && done[0].contains("source"), "{done:?}");
+        assert_eq!(machine.bench.tree(), names(&[]));
+    }
+}
