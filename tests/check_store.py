@@ -81,7 +81,7 @@ def check_pack(store, pack):
         if record.kind == CHUNK:
             need(blake3(held).hexdigest() == record.digest, f"pack {pack}: chunk b3:{record.digest} is damaged")
         else:
-            take_list_body(Fields(held), record.kind)
+            take_list_body(Fields(held), record.kind, record.digest)
 
 
 def check_index(store, path):

@@ -166,7 +166,8 @@ def take_list(fields, kind):
     return Packed(take_place(fields), *fields.numbers(size=4)) if is_packed else take_items(fields, kind)
 
 
-def take_list_body(fields, kind):
+def take_list_body(fields, kind, digest):
+    need(fields.hex(32, "the object's digest") == digest, "a list belongs to another object")
     items = take_items(fields, kind)
     need(blake3(fields.data[: fields.at]).digest() == fields.raw(32, "digest of the list"), "a list is damaged")
     fields.end()
@@ -378,7 +379,7 @@ class Store:
             return found
         what, known = f"the list of b3:{content.digest}", (found.size, found.place)
         others = functools.partial(self.elsewhere, kind, content.digest)
-        return self.first_sound(what, known, others, lambda held: take_list_body(Fields(held), kind))
+        return self.first_sound(what, known, others, lambda held: take_list_body(Fields(held), kind, content.digest))
 
     def read(self, content):
         """The bytes of an object, part by part, each verified; at the end all of them."""

@@ -35,6 +35,15 @@ impl Method {
             _ => Err(Malformed("it names an unknown compression")),
         }
     }
+
+    /// Whether `size` bytes can take `stored` bytes: as many, or where they are compressed, no more.
+    pub(crate) fn check(self, stored: u32, size: u32) -> Decoded<()> {
+        match self {
+            Self::Plain if stored == size => Ok(()),
+            Self::Zstd if stored <= size => Ok(()),
+            _ => Err(Malformed("a length in it does not fit what is stored")),
+        }
+    }
 }
 
 /// Where bytes lie in a pack.
@@ -88,6 +97,7 @@ impl Chunk {
         if chunk.size > CHUNK_MAX_BYTES {
             return Err(Malformed("a chunk in it is larger than the format allows"));
         }
+        chunk.place.method.check(chunk.place.stored, chunk.size)?;
         Ok(chunk)
     }
 }
@@ -157,14 +167,18 @@ impl<T: ListItem> List<T> {
     pub(crate) fn decode(input: &mut Decoder<'_>) -> Decoded<Self> {
         match input.u8()? {
             0 => decode_items(input).map(Self::Inline),
-            1 => Ok(Self::Packed(Place::decode(input)?, input.u32()?)),
+            1 => {
+                let (place, size) = (Place::decode(input)?, input.u32()?);
+                place.method.check(place.stored, size)?;
+                Ok(Self::Packed(place, size))
+            }
             _ => Err(Malformed("it names an unknown form of list")),
         }
     }
 }
 
 pub(crate) fn encode_items<T: ListItem>(items: &[T], out: &mut Encoder) {
-    out.u32(u32::try_from(items.len()).unwrap_or(u32::MAX));
+    out.u32(u32::try_from(items.len()).expect("a list has fewer items than 32 bits can count"));
     items.iter().for_each(|item| item.encode_item(out));
 }
 
@@ -173,9 +187,13 @@ fn decode_items<T: ListItem>(input: &mut Decoder<'_>) -> Decoded<Vec<T>> {
     (0..count).map(|_| T::decode_item(input)).collect()
 }
 
-/// A list as it stands in a pack: its items, and a digest of them.
-pub(crate) fn encode_list_body<T: ListItem>(items: &[T]) -> Bytes {
+/// What a list body has besides its items, in bytes.
+pub(crate) const LIST_BODY_EXTRA_BYTES: usize = 32 + 4 + 32;
+
+/// A list as it stands in a pack: the object that it belongs to, its items, and a digest of both.
+pub(crate) fn encode_list_body<T: ListItem>(object: &Digest, items: &[T]) -> Bytes {
     let mut out = Encoder::default();
+    out.digest(object);
     encode_items(items, &mut out);
     let mut body = out.finish();
     let digest = Digest::of(&body);
@@ -183,12 +201,15 @@ pub(crate) fn encode_list_body<T: ListItem>(items: &[T]) -> Bytes {
     body.into()
 }
 
-pub(crate) fn decode_list_body<T: ListItem>(body: &[u8]) -> Decoded<Vec<T>> {
+pub(crate) fn decode_list_body<T: ListItem>(object: &Digest, body: &[u8]) -> Decoded<Vec<T>> {
     let (items, digest) = body.split_last_chunk::<32>().ok_or(Malformed("a list in it is too short"))?;
     if Digest::of(items).as_bytes() != digest {
         return Err(Malformed("a list in it does not match its digest"));
     }
     let mut input = Decoder::new(items);
+    if input.digest()? != *object {
+        return Err(Malformed("a list in it belongs to another object"));
+    }
     let items = decode_items(&mut input)?;
     input.finish()?;
     Ok(items)
@@ -213,21 +234,26 @@ mod tests {
     #[test]
     fn a_list_body_reads_back_and_a_damaged_one_does_not() {
         let chunks: Vec<Chunk> = (0..40).map(chunk).collect();
-        let body = encode_list_body(&chunks);
-        assert_eq!(decode_list_body::<Chunk>(&body).expect("sound"), chunks);
+        let object = Digest::of(b"object");
+        let body = encode_list_body(&object, &chunks);
+        assert_eq!(body.len(), LIST_BODY_EXTRA_BYTES + chunks.len() * CHUNK_BYTES);
+        assert_eq!(decode_list_body::<Chunk>(&object, &body).expect("sound"), chunks);
+        assert!(decode_list_body::<Chunk>(&Digest::of(b"another"), &body).is_err());
         for at in 0..body.len() {
             let mut damaged = body.to_vec();
             damaged[at] ^= 1;
-            assert!(decode_list_body::<Chunk>(&damaged).is_err(), "byte {at}");
-            assert!(decode_list_body::<Chunk>(&body[..at]).is_err(), "cut at {at}");
+            assert!(decode_list_body::<Chunk>(&object, &damaged).is_err(), "byte {at}");
+            assert!(decode_list_body::<Chunk>(&object, &body[..at]).is_err(), "cut at {at}");
         }
     }
 
     #[test]
     fn a_forged_count_allocates_nothing() {
-        let mut body = u32::MAX.to_le_bytes().to_vec();
+        let object = Digest::of(b"object");
+        let mut body = object.as_bytes().to_vec();
+        body.extend_from_slice(&u32::MAX.to_le_bytes());
         let digest = Digest::of(&body);
         body.extend_from_slice(digest.as_bytes());
-        assert!(decode_list_body::<Chunk>(&body).is_err());
+        assert!(decode_list_body::<Chunk>(&object, &body).is_err());
     }
 }

@@ -62,11 +62,10 @@ impl Encoder {
         self.raw(nonce.as_bytes());
     }
 
-    /// Bytes with their length in 16 bits before them; what is longer is cut.
+    /// Bytes with their length in 16 bits before them.
     pub(crate) fn short_bytes(&mut self, bytes: &[u8]) {
-        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-        self.u16(length);
-        self.raw(&bytes[..usize::from(length)]);
+        self.u16(u16::try_from(bytes.len()).expect("names, texts and attributes have bounds that 16 bits hold"));
+        self.raw(bytes);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use strongroom_storage::Digest;
 
-use crate::chunk::{Cell, Chunk, GRID_BYTES, List, Place};
+use crate::chunk::{CHUNK_MAX_BYTES, Cell, Chunk, GRID_BYTES, List, Place};
 use crate::codec::{Decoded, Decoder, Encoder, Malformed};
 use crate::nonce::Nonce;
 
@@ -113,7 +113,8 @@ impl Content {
     fn check(&self) -> Decoded<()> {
         let sound = match &self.body {
             Body::Inline(bytes) => bytes.len() as u64 == self.size,
-            Body::Packed(_) => u32::try_from(self.size).is_ok_and(|size| size <= crate::chunk::CHUNK_MAX_BYTES),
+            Body::Packed(place) => u32::try_from(self.size)
+                .is_ok_and(|size| size <= CHUNK_MAX_BYTES && place.method.check(place.stored, size).is_ok()),
             Body::Chunked(List::Inline(chunks)) => total_size(chunks) == Some(self.size),
             Body::Whole(_, List::Inline(cells)) => cells.len() as u64 == cell_count(self.size),
             Body::Chunked(List::Packed(..)) | Body::Whole(_, List::Packed(..)) => true,

@@ -101,11 +101,9 @@ impl Descriptor {
             }
             Err(error) => return Err(error),
         };
-        let damaged = |error| {
-            Error::new(ErrorKind::Corrupt, "open", &location, "it is damaged; restore it from a copy of the store")
-                .with_source(error)
-        };
-        let value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
+        let damaged =
+            || Error::new(ErrorKind::Corrupt, "open", &location, "it is damaged; restore it from a copy of the store");
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| damaged().with_source(error))?;
         let unknown = |what: String| {
             Err(Error::new(ErrorKind::Unsupported, "open", backend, format!("{what}; use a strongroom that knows it")))
         };
@@ -114,7 +112,11 @@ impl Descriptor {
             Some(other) => return unknown(format!("the store has format {other:?}, this program knows {FORMAT:?}")),
             None => return unknown("the store's format is not given".into()),
         }
-        let descriptor: Self = serde_json::from_value(value).map_err(damaged)?;
+        let descriptor: Self = serde_json::from_value(value).map_err(|error| damaged().with_source(error))?;
+        check(&descriptor.config()).map_err(|error| damaged().with_source(error))?;
+        if let Some(name) = descriptor.digests.iter().find(|name| !["md5", "sha256"].contains(&name.as_str())) {
+            return unknown(format!("the store wants the digest {name:?}"));
+        }
         if let Some(feature) = descriptor.required_features.iter().find(|feature| !FEATURES.contains(&feature.as_str()))
         {
             return unknown(format!("the store needs the feature {feature:?}"));

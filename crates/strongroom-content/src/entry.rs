@@ -195,7 +195,7 @@ impl Attributes {
     }
 
     fn encode(&self, out: &mut Encoder) {
-        out.u16(u16::try_from(self.0.len()).unwrap_or(u16::MAX));
+        out.u16(u16::try_from(self.0.len()).expect("the number of attributes has a bound"));
         for (key, value) in &self.0 {
             out.short_bytes(key.as_bytes());
             out.short_bytes(value);

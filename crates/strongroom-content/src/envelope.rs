@@ -24,7 +24,7 @@ pub(crate) fn seal(magic: Magic, body_end: u64, directory: &[u8]) -> Bytes {
     out.raw(directory);
     let mut footer = Encoder::default();
     footer.u64(body_end);
-    footer.u32(u32::try_from(directory.len()).unwrap_or(u32::MAX));
+    footer.u32(u32::try_from(directory.len()).expect("a directory is shorter than 4 GiB"));
     footer.u32(0);
     let footer = footer.finish();
     out.raw(&footer);
@@ -68,7 +68,31 @@ pub(crate) async fn open(backend: &dyn ExternalStorage, location: &Location, mag
         backend.load_bytes(location, range.into()).await?
     };
     footer.check(magic, &directory).map_err(|malformed| malformed.in_file(location))?;
+    if start == 0 && !tail.starts_with(magic) {
+        return Err(Malformed("its beginning is damaged").in_file(location));
+    }
     Ok(Opened { directory, body_end: footer.start, tail: (start, tail) })
+}
+
+/// Checks the first bytes of the file at `location`, which nobody needs who knows what it is.
+///
+/// # Errors
+/// `Corrupt` if they are not `magic`.
+pub(crate) async fn check_beginning(
+    backend: &dyn ExternalStorage,
+    location: &Location,
+    tail: &(u64, Bytes),
+    magic: Magic,
+) -> Result<()> {
+    let beginning = match tail {
+        (0, whole) => whole.slice(..MAGIC_BYTES.min(whole.len())),
+        _ => backend.load_bytes(location, (0..MAGIC_BYTES as u64).into()).await?,
+    };
+    if beginning == magic[..] {
+        Ok(())
+    } else {
+        Err(Malformed("its first bytes are not those of its kind").in_file(location))
+    }
 }
 
 struct Footer {
@@ -89,6 +113,12 @@ impl Footer {
         }
         let mut input = Decoder::new(&fields);
         let (start, length) = (input.u64()?, input.u32()?);
+        if input.u32()? != 0 {
+            return Err(Malformed("its footer has something where nothing is defined"));
+        }
+        if start < MAGIC_BYTES as u64 {
+            return Err(Malformed("its parts overlap"));
+        }
         if start.checked_add(u64::from(length)).and_then(|end| end.checked_add(FOOTER_BYTES as u64)) != Some(size) {
             return Err(Malformed("its length is not what its footer says"));
         }

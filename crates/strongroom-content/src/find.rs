@@ -122,7 +122,7 @@ impl Inner {
             return Ok(Some(Content { digest: *digest, size, body }));
         }
         for found in self.catalog.find(Kind::ChunkList, digest) {
-            if let Ok(chunks) = self.read_list_at::<Chunk>(&found.place, found.size).await
+            if let Ok(chunks) = self.read_list_at::<Chunk>(digest, &found.place, found.size).await
                 && let Some(size) = total_size(&chunks)
             {
                 return Ok(Some(Content { digest: *digest, size, body: Body::Chunked(List::Inline(chunks)) }));

@@ -32,6 +32,17 @@ pub(crate) async fn read(backend: &dyn ExternalStorage, nonce: &Nonce) -> Result
     decode(&opened.directory).map_err(|malformed| malformed.in_file(&location))
 }
 
+/// Checks all of the index file `nonce`.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) async fn check(backend: &dyn ExternalStorage, nonce: &Nonce) -> Result<()> {
+    let location = paths::index(nonce)?;
+    let opened = envelope::open(backend, &location, MAGIC).await?;
+    envelope::check_beginning(backend, &location, &opened.tail, MAGIC).await?;
+    decode(&opened.directory).map(drop).map_err(|malformed| malformed.in_file(&location))
+}
+
 fn decode(directory: &Bytes) -> Decoded<Table> {
     let mut input = Decoder::new(directory);
     let count = input.count(Nonce::BYTES)?;

@@ -85,7 +85,7 @@ impl Namespace {
         self.0.split('/').filter(|segment| !segment.is_empty())
     }
 
-    /// From the text of a run's directory, which is trusted no further than this.
+    /// From the text in a run, which is trusted no further than this.
     pub(crate) fn from_run(text: &str) -> Option<Self> {
         Self::parse(text).ok().filter(|namespace| namespace.as_str() == text)
     }
@@ -143,7 +143,9 @@ pub(crate) fn decode_segment(encoded: &str) -> Option<String> {
             _ => return None,
         }
     }
-    String::from_utf8(bytes).ok()
+    // One name has one encoding: others are files that somebody else put there.
+    let segment = String::from_utf8(bytes).ok()?;
+    [false, true].into_iter().any(|folds_case| encode_segment(&segment, folds_case) == encoded).then_some(segment)
 }
 
 #[cfg(test)]
@@ -178,6 +180,9 @@ mod tests {
             }
         }
         assert_eq!(encode_segment("@", false), "%40");
+        for stray in ["%61", "%c3%a4", "a%4", "%ff", "a b"] {
+            assert_eq!(decode_segment(stray), None, "{stray}");
+        }
         assert_ne!(encode_segment("A", true).to_lowercase(), encode_segment("a", true).to_lowercase());
     }
 

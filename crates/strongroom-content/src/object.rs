@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use strongroom_storage::{ByteRange, Digest, Digests, Error, Loaded, LocalPath, Location, Result};
 
-use crate::chunk::{CHUNK_BYTES, List};
+use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, List};
 use crate::content::{Body, Kept};
 use crate::entry::{Attributes, Entry, Object, from_microseconds};
 use crate::paths;
@@ -43,6 +43,11 @@ impl ObjectRef {
     /// Its location without the namespace; empty if it was found by digest.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it was found in `store`, by this handle or another.
+    pub(crate) fn is_of(&self, store: &Inner) -> bool {
+        self.store.descriptor.id == store.descriptor.id
     }
 
     /// Whether content and attributes are the same.
@@ -116,8 +121,9 @@ impl ObjectRef {
             Body::Inline(_) => 0,
             Body::Packed(_) => 1,
             Body::Chunked(List::Inline(chunks)) => chunks.len() as u64,
-            // A count before the items and a digest behind them.
-            Body::Chunked(List::Packed(_, size)) => u64::from(size.saturating_sub(36)) / CHUNK_BYTES as u64,
+            Body::Chunked(List::Packed(_, size)) => {
+                u64::from(*size).saturating_sub(LIST_BODY_EXTRA_BYTES as u64) / CHUNK_BYTES as u64
+            }
             Body::Whole(..) => self.size().div_ceil(crate::chunk::GRID_BYTES).max(1),
         }
     }

@@ -44,13 +44,15 @@ pub(crate) fn session(nonce: &Nonce, suffix: &str) -> Result<Location> {
 
 /// The pack that a listed location names.
 pub(crate) fn pack_of(location: &Location) -> Option<Nonce> {
-    location.file_name().parse().ok()
+    let nonce = location.file_name().parse().ok()?;
+    pack(&nonce).is_ok_and(|expected| expected == *location).then_some(nonce)
 }
 
 /// The whole file that a listed location names.
 pub(crate) fn whole_file_of(location: &Location) -> Option<(Digest, Nonce)> {
     let (digest, nonce) = location.file_name().split_once('.')?;
-    Some((digest.parse().ok()?, nonce.parse().ok()?))
+    let (digest, nonce) = (digest.parse().ok()?, nonce.parse().ok()?);
+    whole_file(&digest, &nonce).is_ok_and(|expected| expected == *location).then_some((digest, nonce))
 }
 
 /// Below which a namespace, or rather its encoded name, keeps its versions. Ends with `/`.
@@ -71,7 +73,7 @@ pub(crate) fn version(namespace: &EncodedNamespace, version: u64) -> Result<Loca
 /// The version that a listed location names.
 pub(crate) fn version_of(location: &Location) -> Option<u64> {
     let name = location.file_name();
-    if name.len() != 10 {
+    if name.len() != 10 || !name.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
     VERSIONS.checked_sub(u64::from_str_radix(name, 16).ok()?).filter(|version| *version > 0)
@@ -122,6 +124,9 @@ mod tests {
         assert_eq!(first.as_str(), "names/dag/unit%201/@/ffffffffff");
         assert!(second < first);
         assert_eq!(version_of(&second), Some(2));
+        for stray in ["+fffffffff", "FFFFFFFFFF", "fffffffff", "ffffffffff.tmp"] {
+            assert_eq!(version_of(&Location::parse(stray).expect("valid")), None, "{stray}");
+        }
         assert_eq!(namespace.decode().expect("not shortened").as_str(), "dag/unit 1");
     }
 

@@ -65,6 +65,10 @@ impl Record {
             },
             method: Method::decode(input.u8()?)?,
         };
+        if input.u16()? != 0 {
+            return Err(Malformed("a record in it has something where nothing is defined"));
+        }
+        record.method.check(record.stored, record.size)?;
         record.offset.checked_add(u64::from(record.stored)).ok_or(Malformed("a place in it is beyond any file"))?;
         Ok(record)
     }
@@ -198,7 +202,7 @@ mod tests {
             .map(|n| Record {
                 digest: Digest::of(&[n]),
                 offset: u64::from(n),
-                stored: 3,
+                stored: 4,
                 size: 4,
                 pack: 0,
                 kind: Kind::Chunk,
@@ -239,6 +243,16 @@ mod tests {
         let mut unsorted = good[RECORD_BYTES..2 * RECORD_BYTES].to_vec();
         unsorted.extend_from_slice(&good[..RECORD_BYTES]);
         assert!(Records::read(unsorted.into(), 1).is_err());
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_and_undefined_fields_are_refused() {
+        let good = encoded(records(1)).to_vec();
+        for (at, byte) in [(40, 5), (54, 1), (53, 2), (52, 9)] {
+            let mut forged = good.clone();
+            forged[at] = byte;
+            assert!(Records::read(forged.into(), 1).is_err(), "byte {at}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Runs: immutable files of sorted entries, the result of one or more commits.
 
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;
@@ -125,6 +127,7 @@ impl Block {
             checksum: input.array()?,
         };
         block.offset.checked_add(u64::from(block.stored)).ok_or(Malformed("a block in it is beyond any file"))?;
+        block.method.check(block.stored, block.size)?;
         Ok(block)
     }
 }

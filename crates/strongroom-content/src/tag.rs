@@ -165,6 +165,8 @@ fn key(name: &str, namespace: &Namespace) -> Result<Arc<str>> {
 fn tag_of(entry: &Entry) -> Option<Tag> {
     let (name, namespace) = entry.name.split_once('/')?;
     let Body::Inline(bytes) = &entry.object.as_ref()?.content.body else { return None };
-    let version = Version::new(Decoder::new(bytes).u64().ok()?);
-    Some(Tag { name: name.into(), namespace: Namespace::parse(namespace).ok()?, version })
+    let mut input = Decoder::new(bytes);
+    let version = Version::new(input.u64().ok()?);
+    input.finish().ok()?;
+    Some(Tag { name: name.into(), namespace: Namespace::from_run(namespace)?, version })
 }

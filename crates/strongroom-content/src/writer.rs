@@ -184,7 +184,7 @@ impl ContentWriter {
         let place = match self.find(kind, object).await? {
             Some(found) if self.says_the_same(&found, &items).await => (found.place, found.size),
             _ => {
-                let body = encode_list_body(&items);
+                let body = encode_list_body(object, &items);
                 let size = u32::try_from(body.len()).map_err(|_| too_many_parts(object))?;
                 (self.add(kind, *object, body).await?, size)
             }
@@ -195,7 +195,11 @@ impl ContentWriter {
     /// Whether a list that is there already has these items. One of our own that is not stored yet was made of them.
     async fn says_the_same<T: ListItem + PartialEq>(&mut self, found: &Found, items: &[T]) -> bool {
         self.added.contains_key(&(found.kind, found.digest))
-            || self.store.read_list_at::<T>(&found.place, found.size).await.is_ok_and(|known| known == items)
+            || self
+                .store
+                .read_list_at::<T>(&found.digest, &found.place, found.size)
+                .await
+                .is_ok_and(|known| known == items)
     }
 
     /// Begins to store the pack that is being filled; waits for an earlier one if there are too many.

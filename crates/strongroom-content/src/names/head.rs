@@ -40,8 +40,10 @@ impl NameLog {
         }
     }
 
-    /// From the largest power of two downwards: what exists is added. Live runs are never pruned, and their versions are
-    /// just the partial sums of the head's powers of two; so this ends at a version that was head meanwhile.
+    /// From the largest power of two downwards: what exists is added.
+    ///
+    /// The partial sums of the head's powers of two are never pruned, also where the head's own run holds all that they do;
+    /// so this ends at a version that was head meanwhile.
     async fn descend(&self, encoded: &EncodedNamespace) -> Result<u64> {
         let mut head = 0;
         let mut power = paths::VERSIONS / 2;

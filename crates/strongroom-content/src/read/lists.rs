@@ -73,7 +73,7 @@ impl Inner {
         size: u32,
         fits: impl Fn(&[T]) -> bool,
     ) -> Result<Vec<T>> {
-        match self.read_list_at(place, size).await {
+        match self.read_list_at(object, place, size).await {
             Ok(items) if fits(&items) => return Ok(items),
             Err(error) if !is_absent(&error) => return Err(error),
             _ => {}
@@ -83,7 +83,7 @@ impl Inner {
                 self.catalog.learn().await?;
             }
             for found in self.catalog.find(kind, object) {
-                match self.read_list_at(&found.place, found.size).await {
+                match self.read_list_at(object, &found.place, found.size).await {
                     Ok(items) if fits(&items) => return Ok(items),
                     Err(error) if !is_absent(&error) => return Err(error),
                     _ => {}
@@ -94,8 +94,8 @@ impl Inner {
         Err(damaged(&format!("b3:{object}"), &format!("the list of its parts in {pack} is lost or damaged")))
     }
 
-    /// A list at this place, which has `size` bytes before compression.
-    pub(crate) async fn read_list_at<T: ListItem>(&self, place: &Place, size: u32) -> Result<Vec<T>> {
+    /// The list of `object` at this place, which has `size` bytes before compression.
+    pub(crate) async fn read_list_at<T: ListItem>(&self, object: &Digest, place: &Place, size: u32) -> Result<Vec<T>> {
         let pack = paths::pack(&place.pack)?;
         let range = place.offset..place.offset + u64::from(place.stored);
         let stored = self.backend.load_bytes(&pack, range.into()).await?;
@@ -103,7 +103,7 @@ impl Inner {
             return Err(Malformed("it ends in the middle of a list").in_file(&pack));
         }
         decompress(place.method, stored, size)
-            .and_then(|body| decode_list_body(&body))
+            .and_then(|body| decode_list_body(object, &body))
             .map_err(|malformed| malformed.in_file(&pack))
     }
 }

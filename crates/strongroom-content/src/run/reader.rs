@@ -64,6 +64,14 @@ impl Run {
         Ok(Self { backend, location, header, entries, size, blocks, tail: opened.tail, kept })
     }
 
+    /// Checks what opening did not look at.
+    ///
+    /// # Errors
+    /// `Corrupt` if its first bytes are others.
+    pub(crate) async fn check_beginning(&self) -> Result<()> {
+        envelope::check_beginning(&*self.backend, &self.location, &self.tail, MAGIC).await
+    }
+
     /// Where it lies.
     pub(crate) fn location(&self) -> &Location {
         &self.location
@@ -95,14 +103,31 @@ impl Run {
     async fn read_block(&self, index: usize) -> Result<Entries> {
         let Some(block) = self.blocks.get(index) else { return Ok(Entries::default()) };
         if let Some(stored) = self.in_tail(block)
-            && let Ok(entries) = decode_block(block, stored)
+            && let Ok(entries) = self.decode_block(index, block, stored)
         {
             return Ok(Arc::new(entries));
         }
         // What was damaged on its way here, and kept, is read once more.
         let end = block.offset + u64::from(block.stored);
         let stored = self.backend.load_bytes(&self.location, (block.offset..end).into()).await?;
-        decode_block(block, stored).map(Arc::new).map_err(|malformed| malformed.in_file(&self.location))
+        self.decode_block(index, block, stored).map(Arc::new).map_err(|malformed| malformed.in_file(&self.location))
+    }
+
+    /// The entries of block number `index`, which are where the directory says and of commits that the run holds.
+    fn decode_block(&self, index: usize, block: &Block, stored: Bytes) -> Decoded<Vec<Entry>> {
+        let entries = decode_block(block, stored)?;
+        let next = self.blocks.get(index + 1);
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Err(Malformed("a block in it is empty"));
+        };
+        if first.name != block.first || next.is_some_and(|next| last.name >= next.first) {
+            return Err(Malformed("a block in it does not have the names that its directory says"));
+        }
+        let held = self.header.first..=self.header.version;
+        if !entries.iter().all(|entry| held.contains(&entry.version)) {
+            return Err(Malformed("an entry in it is of a version that it does not hold"));
+        }
+        Ok(entries)
     }
 
     /// The block's bytes, if they were read with the directory.

@@ -43,7 +43,7 @@ impl ContentHealth {
         store.catalog.learn().await?;
         for location in list(store, paths::INDEX).await? {
             if let Ok(nonce) = location.file_name().parse::<Nonce>()
-                && let Err(error) = index::read(&*store.backend, &nonce).await
+                && let Err(error) = index::check(&*store.backend, &nonce).await
             {
                 note(report, error)?;
             }
@@ -132,6 +132,10 @@ async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<H
     let bytes_read = bytes.len() as u64;
     unblock(move || {
         let (mut chunks, mut problems) = (HashMap::with_capacity(records.len()), Vec::new());
+        if !bytes.starts_with(pack::MAGIC) {
+            let (file, detail) = (location.clone(), "its beginning is damaged".to_string());
+            problems.push(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() });
+        }
         for record in records.iter() {
             if is_sound(&record, &bytes) {
                 chunks.insert(record.offset, record.digest);
@@ -156,8 +160,8 @@ fn is_sound(record: &Record, pack: &Bytes) -> bool {
     let Ok(bytes) = decompress(record.method, pack.slice(start..end), record.size) else { return false };
     match record.kind {
         Kind::Chunk => Digest::of(&bytes) == record.digest,
-        Kind::ChunkList => decode_list_body::<Chunk>(&bytes).is_ok(),
-        Kind::CellList => decode_list_body::<Cell>(&bytes).is_ok(),
+        Kind::ChunkList => decode_list_body::<Chunk>(&record.digest, &bytes).is_ok(),
+        Kind::CellList => decode_list_body::<Cell>(&record.digest, &bytes).is_ok(),
     }
 }
 

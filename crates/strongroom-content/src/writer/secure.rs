@@ -79,7 +79,9 @@ impl ContentWriter {
     /// An object that is there as chunks, all of which can be relied on.
     pub(super) async fn find_chunked(&mut self, digest: &Digest, size: u64) -> Result<Option<Body>> {
         let Some(found) = self.find(Kind::ChunkList, digest).await? else { return Ok(None) };
-        let Ok(chunks) = self.store.read_list_at::<Chunk>(&found.place, found.size).await else { return Ok(None) };
+        let Ok(chunks) = self.store.read_list_at::<Chunk>(digest, &found.place, found.size).await else {
+            return Ok(None);
+        };
         if total_size(&chunks) != Some(size) {
             return Ok(None);
         }
