@@ -76,3 +76,8 @@ pub async fn create(url: &str, config: ContentConfig) -> Result<ContentStorage> 
 pub async fn create_with(url: &str, config: ContentConfig, options: OpenOptions) -> Result<ContentStorage> {
     ContentStorage::create(open_storage(url)?, config, options).await
 }
+
+/// The examples of `README.md` are compiled and run like those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
