@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use strongroom_storage::{DigestSet, Error, Location, Result, Source, StoreMode, Stored};
+use strongroom_storage::{DigestSet, Error, ErrorKind, Location, Result, Source, StoreMode, Stored};
 
 use crate::commit::Reliance;
 use crate::config::Layout;
@@ -114,7 +114,8 @@ impl Batch {
         self
     }
 
-    /// Puts an object of this store under another name, without its bytes moving.
+    /// Puts an object of this store under another name, without its bytes moving. An object of another store makes the commit
+    /// fail with `Invalid`.
     pub fn link(&mut self, location: Location, object: ObjectRef, mode: StoreMode) -> &mut Self {
         self.operations.push((location, Operation::Link(object, mode)));
         self
@@ -170,7 +171,12 @@ impl Batch {
                         (Action::Put(Object { content: taken.content, attributes }), expected(options.mode))
                     }
                     Operation::Link(object, mode) => {
-                        let content = writer.secure(&object.object.content).await?;
+                        if !object.is_of(&store) {
+                            let what = "the object to link is in another store; store its bytes, or use `sync`";
+                            return Err(Error::new(ErrorKind::Invalid, operation, &location, what));
+                        }
+                        let named = |error: Error| error_at(error, operation, &location);
+                        let content = writer.secure(&object.object.content).await.map_err(named)?;
                         let attributes = object.object.attributes.clone();
                         receipt.stored.push(Stored::new(location.clone(), content.size, object.digests()));
                         (Action::Put(Object { content, attributes }), expected(mode))

@@ -52,10 +52,13 @@ struct Known {
     loose: HashMap<Nonce, Table>,
     /// What is in the loose packs, so that not each has to be searched.
     recent: HashMap<Digest, Vec<Found>>,
-    /// Packs whose index could not be read; verification reports them.
-    unreadable: HashSet<Nonce>,
+    /// All packs that are there; what an index file says of others is ignored.
+    packs: HashSet<Nonce>,
     /// Whole files.
     files: HashMap<Digest, Vec<Nonce>>,
+    /// What this handle has stored since the listing began that is under way.
+    new_packs: HashSet<Nonce>,
+    new_files: Vec<(Digest, Nonce)>,
 }
 
 impl Catalog {
@@ -90,10 +93,7 @@ impl Catalog {
         let mut known = self.known();
         for location in listed {
             if let Some((digest, nonce)) = paths::whole_file_of(&location) {
-                let nonces = known.files.entry(digest).or_default();
-                if !nonces.contains(&nonce) {
-                    nonces.push(nonce);
-                }
+                note_file(&mut known.files, digest, nonce);
             }
             session.saw(location);
         }
@@ -110,6 +110,11 @@ impl Catalog {
     /// Lists packs, files and index files, and reads the indexes that are new. Returns what packs and files there are.
     async fn list_and_read(&self) -> Result<Vec<Location>> {
         let now = self.host.monotonic();
+        {
+            let mut known = self.known();
+            known.new_packs.clear();
+            known.new_files.clear();
+        }
         let indexes: HashSet<Nonce> =
             self.list(paths::INDEX).await?.iter().filter_map(|location| location.file_name().parse().ok()).collect();
         let mut seen = self.list(paths::PACKS).await?;
@@ -138,7 +143,8 @@ impl Catalog {
             known.covered.extend(new_covered);
             let covered: HashSet<Nonce> =
                 known.covered.values().flat_map(|table| table.packs.iter().copied()).collect();
-            known.loose.retain(|pack, _| packs.contains(pack) && !covered.contains(pack));
+            let Known { loose, new_packs, .. } = &mut *known;
+            loose.retain(|pack, _| (packs.contains(pack) || new_packs.contains(pack)) && !covered.contains(pack));
             packs.iter().filter(|pack| !covered.contains(*pack) && !known.loose.contains_key(*pack)).copied().collect()
         };
         let tails: Vec<(Nonce, Result<Table>)> = stream::iter(uncovered)
@@ -150,14 +156,15 @@ impl Catalog {
             .collect()
             .await;
         let mut known = self.known();
-        known.unreadable.clear();
-        for (nonce, table) in tails {
-            match table {
-                Ok(table) => drop(known.loose.insert(nonce, table)),
-                Err(_) => drop(known.unreadable.insert(nonce)),
-            }
-        }
+        // A pack whose index can't be read is passed over; verification reports it.
+        known.loose.extend(tails.into_iter().filter_map(|(nonce, table)| Some((nonce, table.ok()?))));
+        known.packs = packs;
         known.files = files;
+        let Known { packs, files, new_packs, new_files, .. } = &mut *known;
+        packs.extend(new_packs.drain());
+        for (digest, nonce) in new_files.drain(..) {
+            note_file(files, digest, nonce);
+        }
         known.recent = recent(&known.loose);
         known.learned = Some(now);
         Ok(seen)
@@ -186,7 +193,8 @@ impl Catalog {
             }
         };
         for table in known.covered.values() {
-            found.extend(table.records.with_prefix(prefix).filter_map(|record| locate(table, &record)));
+            let located = table.records.with_prefix(prefix).filter_map(|record| locate(table, &record));
+            found.extend(located.filter(|found| known.packs.contains(&found.place.pack)));
         }
         found
     }
@@ -223,11 +231,15 @@ impl Catalog {
             }
         }
         known.loose.insert(pack.nonce, table);
+        known.packs.insert(pack.nonce);
+        known.new_packs.insert(pack.nonce);
     }
 
     /// Notes a whole file that this handle has stored.
     pub(crate) fn stored_file(&self, digest: Digest, nonce: Nonce) {
-        self.known().files.entry(digest).or_default().push(nonce);
+        let mut known = self.known();
+        note_file(&mut known.files, digest, nonce);
+        known.new_files.push((digest, nonce));
     }
 
     /// Adds an index file if many packs stand in none.
@@ -252,6 +264,13 @@ impl Catalog {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn note_file(files: &mut HashMap<Digest, Vec<Nonce>>, digest: Digest, nonce: Nonce) {
+    let nonces = files.entry(digest).or_default();
+    if !nonces.contains(&nonce) {
+        nonces.push(nonce);
     }
 }
 

@@ -39,7 +39,6 @@ pub struct ContentStorage {
 }
 
 /// What the clones of a handle share.
-#[derive(Debug)]
 pub(crate) struct Inner {
     pub backend: Arc<dyn ExternalStorage>,
     pub host: Arc<dyn Host>,
@@ -120,7 +119,14 @@ impl ContentStorage {
 
 impl fmt::Debug for ContentStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContentStorage").field("backend", &self.inner.backend).finish_non_exhaustive()
+        f.debug_tuple("ContentStorage").field(&self.inner).finish()
+    }
+}
+
+/// What a handle knows may be as much as the store holds; it is left out.
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("id", &self.descriptor.id).field("backend", &self.backend).finish_non_exhaustive()
     }
 }
 

@@ -71,6 +71,7 @@ impl Inner {
             let expected = run.entries;
             let location = run.location().clone();
             let read = async {
+                run.check_beginning().await?;
                 let mut entries = Merge::new(vec![Cursor::seek(run, "").await?]);
                 let mut count = 0;
                 while entries.next().await?.is_some() {

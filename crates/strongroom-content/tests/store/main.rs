@@ -1,6 +1,7 @@
 //! What a content store promises, tried on backends that fail, crash, forget and interfere.
 
 mod collector;
+mod content;
 mod crashes;
 mod faults;
 mod lagging;

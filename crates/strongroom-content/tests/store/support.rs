@@ -86,6 +86,15 @@ pub async fn files(backend: &Backend, prefix: &str) -> Vec<Location> {
     found
 }
 
+/// How many bytes the files have that begin with `prefix`.
+pub async fn stored_bytes(backend: &Backend, prefix: &str) -> u64 {
+    let mut sum = 0;
+    for file in files(backend, prefix).await {
+        sum += backend.metadata(&file).await.expect("metadata").size;
+    }
+    sum
+}
+
 /// A storage of its own with the same objects.
 pub async fn copy(backend: &Backend) -> Backend {
     let image = memory();
