@@ -17,14 +17,14 @@ use crate::restore::{Folder, restore, restore_all, restored_json};
 
 /// Restore a file, or a folder of files
 ///
-/// Where there is an object LOCATION, it becomes the file DEST, by default one of its own name here; if DEST is a folder or ends
-/// with /, a file in it. Otherwise all objects below PREFIX/ become files in the folder DEST, by default one named as the last
+/// Where there is an object LOCATION, it becomes the file DEST, by default one of its own name here; if DEST is a folder or
+/// ends with /, a file in it. Otherwise all objects below PREFIX/ become files in the folder DEST, by default one named as the last
 /// segment of PREFIX; `.` is everything in the store. Folders that are needed are made.
 ///
 /// A file appears when it is complete and was checked. Files that are there are replaced, as cp does it; a folder is never
-/// replaced by a file. Inside DEST nothing is written through symbolic links, so that nothing comes to lie elsewhere; where a
-/// link is in the way of a file, that is an error. Contents, times, the right to execute, and links come back as they were
-/// stored.
+/// replaced by a file. Inside DEST, and where DEST is not given, nothing is written through symbolic links, so that nothing
+/// comes to lie elsewhere: a link in the place of a file is replaced, one in the place of a folder is an error. Contents,
+/// times, the right to execute, and links come back as they were stored.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -63,15 +63,19 @@ pub async fn run(args: GetArgs, context: &Context) -> Result<Exit> {
 async fn get_file(args: &GetArgs, object: &ObjectRef, context: &Context) -> Result<Exit> {
     let range = args.range.unwrap_or_default();
     let own_name = object.location().file_name().to_string();
-    let dest = args.dest.clone().unwrap_or_else(|| PathBuf::from(&own_name));
-    if dest.as_os_str() == "-" {
+    let shown = args.dest.clone().unwrap_or_else(|| PathBuf::from(&own_name));
+    if shown.as_os_str() == "-" {
         cat::print(object, range, &context.output).await?;
         return Ok(Exit::Done);
     }
-    let shown = dest.clone();
-    match unblock(move || resolve(&dest, own_name)).await? {
-        Dest::Device(file) => write_into(file, &shown, object, range).await?,
-        Dest::File(folder, name) => {
+    let dest = args.dest.clone();
+    let target = unblock(move || match dest {
+        Some(dest) => resolve(&dest, own_name),
+        None => Ok(Target::File(Folder::open(Path::new(""))?, own_name)),
+    });
+    match target.await? {
+        Target::Device(file) => write_into(file, &shown, object, range).await?,
+        Target::File(folder, name) => {
             let bar = Bar::new(&context.output, "get", Some(object.size()));
             restore(&folder, &name, object, range, &bar).await?;
         }
@@ -81,22 +85,22 @@ async fn get_file(args: &GetArgs, object: &ObjectRef, context: &Context) -> Resu
 }
 
 /// Where a single object goes.
-enum Dest {
+enum Target {
     /// A file of this name in this folder.
     File(Folder, String),
     /// Something that takes bytes and is no file, as `/dev/stdout`.
     Device(std::fs::File),
 }
 
-/// Links that the user named are followed. Blocks.
-fn resolve(dest: &Path, own_name: String) -> Result<Dest> {
+/// What a DEST means. A link that the user named is followed. Blocks.
+fn resolve(dest: &Path, own_name: String) -> Result<Target> {
     let failed = |error| Error::from_io("get", dest.display(), error);
     let is_folder = dest.as_os_str().to_string_lossy().ends_with('/');
     let dest = match std::fs::metadata(dest) {
-        Ok(found) if found.is_dir() => return Ok(Dest::File(Folder::open(dest)?, own_name)),
+        Ok(found) if found.is_dir() => return Ok(Target::File(Folder::open(dest)?, own_name)),
         Ok(found) if found.is_file() => dest.canonicalize().map_err(failed)?,
-        Ok(_) => return std::fs::File::options().write(true).open(dest).map(Dest::Device).map_err(failed),
-        Err(_) if is_folder => return Ok(Dest::File(Folder::open(dest)?, own_name)),
+        Ok(_) => return std::fs::File::options().write(true).open(dest).map(Target::Device).map_err(failed),
+        Err(_) if is_folder => return Ok(Target::File(Folder::open(dest)?, own_name)),
         Err(_) => dest.to_path_buf(),
     };
     let name = dest.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
@@ -107,7 +111,7 @@ fn resolve(dest: &Path, own_name: String) -> Result<Dest> {
             "this can't be the name of a file; name another DEST",
         )
     })?;
-    Ok(Dest::File(Folder::open(dest.parent().unwrap_or(Path::new("")))?, name.into()))
+    Ok(Target::File(Folder::open(dest.parent().unwrap_or(Path::new("")))?, name.into()))
 }
 
 async fn write_into(mut file: std::fs::File, path: &Path, object: &ObjectRef, range: ByteRange) -> Result<()> {
@@ -130,7 +134,7 @@ async fn get_folder(args: &GetArgs, store: &ContentStorage, everything: bool, co
             (lookup::below(&location), Some(location.file_name().to_string()))
         }
     };
-    let dest = match (&args.dest, own_name) {
+    let dest = match (&args.dest, &own_name) {
         (Some(dest), _) => dest.clone(),
         (None, Some(name)) => name.into(),
         (None, None) => return refuse("everything goes into a folder; name it as DEST"),
@@ -150,8 +154,12 @@ async fn get_folder(args: &GetArgs, store: &ContentStorage, everything: bool, co
         return refuse("this is not an object but a folder of some, which can't go to stdout; name a folder as DEST");
     }
     let total = objects.iter().map(|(_, object)| object.size()).sum();
-    let opened = dest.clone();
-    let folder = unblock(move || Folder::open(&opened)).await?;
+    let named = args.dest.clone();
+    let folder = unblock(move || match (named, own_name) {
+        (None, Some(name)) => Folder::open(Path::new(""))?.below(&name),
+        (named, _) => Folder::open(&named.unwrap_or_default()),
+    });
+    let folder = folder.await?;
     let tally = restore_all(&folder, objects, &context.output).await?;
     if tally.exit() == Exit::Done && !context.output.is_json() {
         let files = count(tally.succeeded(), "file", "files");

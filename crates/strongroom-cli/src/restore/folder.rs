@@ -32,16 +32,25 @@ impl Folder {
     /// # Errors
     /// `Conflict` if there is a file; those of the operating system.
     pub fn open(path: &Path) -> Result<Self> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let failed = |error| Error::from_io("get", path.display(), error);
-        if path.exists() && !path.is_dir() {
+        let opened = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let failed = |error| Error::from_io("get", opened.display(), error);
+        if opened.exists() && !opened.is_dir() {
             let detail = "this is a file, and a folder is needed here; name another DEST";
-            return Err(Error::new(ErrorKind::Conflict, "get", path.display(), detail));
+            return Err(Error::new(ErrorKind::Conflict, "get", opened.display(), detail));
         }
-        std::fs::create_dir_all(path).map_err(failed)?;
+        std::fs::create_dir_all(opened).map_err(failed)?;
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let root = openat(CWD, path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        let root = openat(CWD, opened, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
         Ok(Self(Arc::new(Inner { path: path.into(), root: Arc::new(root), open: Mutex::default() })))
+    }
+
+    /// The folder `name` in this one, made if it is not there. Blocks.
+    ///
+    /// # Errors
+    /// `Conflict` if there is a file or a link; those of the operating system.
+    pub fn below(&self, name: &str) -> Result<Self> {
+        let root = self.descend(name)?;
+        Ok(Self(Arc::new(Inner { path: self.0.path.join(name), root, open: Mutex::default() })))
     }
 
     /// The file `path` in this folder, which need not be there.

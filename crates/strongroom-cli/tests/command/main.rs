@@ -1,0 +1,15 @@
+//! The command from outside: what users and scripts see.
+#![expect(clippy::panic, reason = "tests fail by panicking")]
+
+mod care;
+mod damage;
+mod get;
+mod history;
+mod json;
+mod look;
+mod machine;
+mod names;
+mod put;
+mod sources;
+mod support;
+mod transfer;
