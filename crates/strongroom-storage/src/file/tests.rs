@@ -15,7 +15,8 @@ mod users;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 
 use tempfile::TempDir;
 
@@ -134,8 +135,19 @@ fn is_root() -> bool {
     root
 }
 
+/// Held while a process is started: until it executes its program, it has all files open that this one has.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// What the program says and how it ends.
+fn output(command: &mut Command) -> Output {
+    let starting = STARTING.lock();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    drop(starting);
+    child.and_then(Child::wait_with_output).expect("the program can be started")
+}
+
 #[track_caller]
 fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().expect(program);
+    let output = output(Command::new(program).args(arguments));
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -39,7 +39,9 @@ impl Machine {
             chown(bench.storage.root(), Some(owner.id), Some(PROJECT)).expect("chown");
             set_mode(bench.storage.root(), root_mode);
             let test = bench.folder.path().join("test");
-            std::fs::copy(std::env::current_exe().expect("this test"), &test).expect("copy");
+            let ours = std::env::current_exe().expect("this test");
+            // Copied by another process: a file that is open for writing anywhere can't be executed.
+            run("cp", &[ours.to_str().expect("UTF-8"), test.to_str().expect("UTF-8")]);
             set_mode(&test, 0o755);
             Self { bench, test, shared, unnamed }
         })
@@ -49,7 +51,8 @@ impl Machine {
     #[track_caller]
     fn run(&self, user: User, steps: &[&str]) -> Vec<String> {
         let groups = if user.in_project { format!("--groups={PROJECT}") } else { "--clear-groups".into() };
-        let output = Command::new("setpriv")
+        let mut command = Command::new("setpriv");
+        command
             .args([format!("--reuid={}", user.id), format!("--regid={}", user.id), groups])
             .arg(&self.test)
             .args(["--exact", "--ignored", "--nocapture", "file::tests::users::the_steps_of_another_user"])
@@ -58,9 +61,8 @@ impl Machine {
             .env("STRONGROOM_TEST_UNNAMED", self.unnamed.to_string())
             .env("STRONGROOM_TEST_UMASK", user.umask)
             .env("STRONGROOM_TEST_STEPS", steps.join("\n"))
-            .current_dir("/")
-            .output()
-            .expect("setpriv");
+            .current_dir("/");
+        let output = output(&mut command);
         let text = String::from_utf8_lossy(&output.stdout);
         let lines: Vec<_> =
             text.lines().filter_map(|line| line.split_once("=> ")).map(|(_, line)| line.into()).collect();
