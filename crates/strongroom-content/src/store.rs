@@ -55,7 +55,7 @@ impl ContentStorage {
     /// Makes a store in `backend`, or opens the one that is there, whose own configuration then holds.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if the configuration is; [`ErrorKind::Unsupported`] as for [`open`](Self::open); those of the
+    /// [`Invalid`](strongroom_storage::ErrorKind::Invalid) if the configuration is; [`Unsupported`](strongroom_storage::ErrorKind::Unsupported) as for [`open`](Self::open); those of the
     /// backend.
     pub async fn create(
         backend: Arc<dyn ExternalStorage>,
@@ -69,8 +69,8 @@ impl ContentStorage {
     /// Opens the store in `backend`.
     ///
     /// # Errors
-    /// [`ErrorKind::Missing`] if there is none; [`ErrorKind::Unsupported`] if it has a format or needs a feature that this
-    /// program does not know; [`ErrorKind::Corrupt`] if its description is damaged.
+    /// [`Missing`](strongroom_storage::ErrorKind::Missing) if there is none; [`Unsupported`](strongroom_storage::ErrorKind::Unsupported) if it has a format or needs a feature that this
+    /// program does not know; [`Corrupt`](strongroom_storage::ErrorKind::Corrupt) if its description is damaged.
     pub async fn open(backend: Arc<dyn ExternalStorage>, options: OpenOptions) -> Result<Self> {
         let descriptor = Descriptor::read(&*backend).await?;
         Ok(Self::assemble(backend, descriptor, options))
