@@ -34,7 +34,7 @@ Copying a store that is in use is safe in this order: names/@tags/, the rest of 
 ";
 
 /// What stands in `strongroom.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Descriptor {
     format: String,
     required_features: Vec<String>,

@@ -1,25 +1,19 @@
 //! Finding objects: by name, by prefix, by digest.
 
-use std::collections::BTreeSet;
+mod digest;
+
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom_storage::{Digest, Error, ErrorKind, ListOptions, Location, Result};
+use strongroom_storage::{Error, ErrorKind, ListOptions, Location, Result};
 
-use crate::chunk::{Chunk, List};
-use crate::content::{Body, Content, cell_count, total_size};
-use crate::entry::{Attributes, Object};
 use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
 use crate::paths::{self, EncodedNamespace};
-use crate::record::{DigestPrefix, Kind};
 use crate::run::{Merge, Run};
 use crate::store::{ContentStorage, Inner};
-
-/// How many candidates an error about an ambiguous digest names.
-const CANDIDATES_SHOWN: usize = 8;
 
 impl ContentStorage {
     /// The object at `location`.
@@ -61,94 +55,22 @@ impl ContentStorage {
     pub async fn namespaces(&self, prefix: &str) -> Result<Vec<Namespace>> {
         Ok(self.inner.namespaces(prefix).await?.into_iter().map(|(namespace, _)| namespace).collect())
     }
-
-    /// The object with this digest: `b3:` and at least one hexadecimal digit of it, as many as make it unique; the `b3:` may be
-    /// left out.
-    ///
-    /// Packs and files are looked through by their indexes. What is kept with its name is found by reading all names, which
-    /// is done only if the digest is not given in full or not found otherwise.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if it is no digest, or more than one object has such a digest; [`ErrorKind::Missing`] if none has.
-    pub async fn find_digest(&self, text: &str) -> Result<ObjectRef> {
-        let refuse = |kind, detail: String| Err(Error::new(kind, "find", text, detail));
-        let Some(prefix) = DigestPrefix::parse(text.strip_prefix("b3:").unwrap_or(text)) else {
-            return refuse(ErrorKind::Invalid, "expected `b3:` and up to 64 hexadecimal digits".into());
-        };
-        self.inner.catalog.learn().await?;
-        let mut digests: BTreeSet<Digest> =
-            self.inner.catalog.search(&prefix).into_iter().map(|found| found.digest).collect();
-        digests.extend(self.inner.catalog.search_files(&prefix));
-        let mut inline = None;
-        if digests.is_empty() || prefix.whole().is_none() {
-            let mut objects = self.objects("");
-            while let Some(object) = objects.try_next().await? {
-                if matches!(object.object.content.body, Body::Inline(_)) && prefix.matches(&object.digest()) {
-                    digests.insert(object.digest());
-                    inline = Some(object.object.content);
-                }
-            }
-        }
-        let digest = match digests.len() {
-            0 => return refuse(ErrorKind::Missing, "there is no content with this digest".into()),
-            1 => digests.pop_first().unwrap_or_else(|| Digest::of(b"")),
-            count => {
-                let shown: Vec<String> =
-                    digests.iter().take(CANDIDATES_SHOWN).map(|digest| format!("b3:{digest}")).collect();
-                let more = if count > shown.len() { ", ..." } else { "" };
-                return refuse(
-                    ErrorKind::Invalid,
-                    format!("{count} digests begin so: {}{more}; give more digits", shown.join(", ")),
-                );
-            }
-        };
-        let content = match self.inner.content_of(&digest).await? {
-            Some(content) => content,
-            None => match inline {
-                Some(content) => content,
-                None => return refuse(ErrorKind::Missing, "there is no content with this digest".into()),
-            },
-        };
-        let location = Location::parse(&format!("b3:{digest}"))?;
-        Ok(ObjectRef::unnamed(self.inner.clone(), location, Object { content, attributes: Attributes::default() }))
-    }
 }
 
 impl Inner {
-    /// Content in packs and files by its digest.
-    async fn content_of(&self, digest: &Digest) -> Result<Option<Content>> {
-        if let Some(found) = self.catalog.find(Kind::Chunk, digest).first() {
-            let (size, body) = (u64::from(found.size), Body::Packed(found.place));
-            return Ok(Some(Content { digest: *digest, size, body }));
-        }
-        for found in self.catalog.find(Kind::ChunkList, digest) {
-            if let Ok(chunks) = self.read_list_at::<Chunk>(digest, &found.place, found.size).await
-                && let Some(size) = total_size(&chunks)
-            {
-                return Ok(Some(Content { digest: *digest, size, body: Body::Chunked(List::Inline(chunks)) }));
-            }
-        }
-        if let Some(nonce) = self.catalog.files(digest).first() {
-            let size = self.backend.metadata(&paths::whole_file(digest, nonce)?).await?.size;
-            let list = match self.catalog.find(Kind::CellList, digest).first() {
-                Some(found) => List::Packed(found.place, found.size),
-                None => List::Inline(Vec::new()),
-            };
-            let mut content = Content { digest: *digest, size, body: Body::Whole(*nonce, list) };
-            if cell_count(size) > 0 {
-                let cells = match self.cells_of(&content).await {
-                    Ok(cells) => cells,
-                    Err(_) => self.cells_from_file(&content, nonce).await?,
-                };
-                content.body = Body::Whole(*nonce, List::Inline(cells));
-            }
-            return Ok(Some(content));
-        }
-        Ok(None)
-    }
-
     /// The namespaces in which locations begin with `prefix`, and what their names there begin with.
     pub(crate) async fn namespaces(&self, prefix: &str) -> Result<Vec<(Namespace, String)>> {
+        let mut damage = Vec::new();
+        let found = self.namespaces_despite(prefix, &mut damage).await?;
+        damage.into_iter().next().map_or(Ok(found), Err)
+    }
+
+    /// The same, and the `damage` for which some namespaces can't be named.
+    pub(crate) async fn namespaces_despite(
+        &self,
+        prefix: &str,
+        damage: &mut Vec<Error>,
+    ) -> Result<Vec<(Namespace, String)>> {
         let mut found = Vec::new();
         let segments: Vec<&str> = prefix.splitn(3, '/').collect();
         // The root namespace, for names of one segment.
@@ -157,14 +79,14 @@ impl Inner {
         {
             found.push((Namespace::root(), name.to_string()));
         }
-        for first in self.children("", segments[0], segments.len() > 1).await? {
+        for first in self.children("", segments[0], segments.len() > 1, damage).await? {
             let parent = first.namespace.as_str().to_string();
             // Names of two segments are in the namespace of the first.
             if first.has_commits && segments.len() <= 2 {
                 found.push((first.namespace, segments.get(1).copied().unwrap_or_default().to_string()));
             }
             let second = segments.get(1).copied().unwrap_or_default();
-            for child in self.children(&parent, second, segments.len() > 2).await? {
+            for child in self.children(&parent, second, segments.len() > 2, damage).await? {
                 if child.has_commits {
                     found.push((child.namespace, segments.get(2).copied().unwrap_or_default().to_string()));
                 }
@@ -179,7 +101,7 @@ impl Inner {
     }
 
     /// The namespaces directly below `parent` whose last segment begins with, or if `whole` is, `segment`.
-    async fn children(&self, parent: &str, segment: &str, whole: bool) -> Result<Vec<Child>> {
+    async fn children(&self, parent: &str, segment: &str, whole: bool, damage: &mut Vec<Error>) -> Result<Vec<Child>> {
         let parent_encoded = EncodedNamespace::new(&Namespace::parse(parent)?, self.descriptor.folds_case);
         if whole {
             let text = if parent.is_empty() { segment.to_string() } else { format!("{parent}/{segment}") };
@@ -196,7 +118,7 @@ impl Inner {
         let mut children = Vec::new();
         for prefix in listing.prefixes {
             let Some(encoded) = EncodedNamespace::from_prefix(&prefix) else { continue };
-            let Some(namespace) = self.decode(&encoded).await? else { continue };
+            let Some(namespace) = self.decode(&encoded, damage).await? else { continue };
             if namespace.segments().last().is_some_and(|last| last.starts_with(segment)) {
                 let has_commits = self.has_commits(&encoded).await?;
                 children.push(Child { namespace, has_commits });
@@ -205,22 +127,38 @@ impl Inner {
         Ok(children)
     }
 
-    /// The namespace of an encoded name; of a shortened one, by asking one of its runs.
-    async fn decode(&self, encoded: &EncodedNamespace) -> Result<Option<Namespace>> {
+    /// The namespace of an encoded name; of a shortened one, by asking its runs until one can be read.
+    async fn decode(&self, encoded: &EncodedNamespace, damage: &mut Vec<Error>) -> Result<Option<Namespace>> {
         if let Some(namespace) = encoded.decode() {
             return Ok(Some(namespace));
         }
+        let mut damaged = Vec::new();
         let mut locations = self.backend.iter_contents(&paths::below(encoded));
         while let Some(location) = locations.try_next().await? {
             if paths::version_of(&location).is_none() {
                 continue;
             }
-            let LogName::Namespace(namespace) = Run::open(&self.backend, location).await?.header.log else { continue };
-            // The run may be that of a namespace below.
-            let depth = encoded.depth();
-            let text: Vec<&str> = namespace.segments().take(depth).collect();
-            return Namespace::parse(&text.join("/")).map(Some);
+            let header = match Run::open(&self.backend, location.clone()).await {
+                Ok(run) => run.header,
+                Err(error) if error.is_missing() => continue,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    damaged.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if let LogName::Namespace(namespace) = header.log
+                // The run may be that of a namespace below.
+                && let text = namespace.segments().take(encoded.depth()).collect::<Vec<_>>().join("/")
+                && let Ok(namespace) = Namespace::parse(&text)
+                && EncodedNamespace::new(&namespace, self.descriptor.folds_case) == *encoded
+            {
+                return Ok(Some(namespace));
+            }
+            let swapped = "this file is of another namespace; it was moved or swapped";
+            damaged.push(Error::new(ErrorKind::Corrupt, "read", location, swapped));
         }
+        damage.extend(damaged);
         Ok(None)
     }
 

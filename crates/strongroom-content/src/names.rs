@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use strongroom_storage::{Error, ErrorKind, ExternalStorage, Host, Result};
+use strongroom_storage::{Error, ErrorKind, ExternalStorage, Host, Location, Result};
 
 use crate::config::Compression;
 use crate::entry::Entry;
@@ -154,19 +154,19 @@ impl NameLog {
             if head == state.version {
                 return Ok(state);
             }
-            if let Some(state) = self.load(log, &encoded, head, &state.runs).await? {
+            if let Ok(state) = self.load(log, &encoded, head, &state.runs).await? {
                 return Ok(self.keep(log, state, answered));
             }
         }
         // A head whose runs are pruned while they are read has moved on; look again.
         for _ in 0..8 {
             let head = self.find_head(&encoded).await?;
-            if let Some(state) = self.load(log, &encoded, head, &[]).await? {
-                return Ok(self.keep(log, state, now));
-            }
-            if self.find_head(&encoded).await? == head {
-                let at = paths::version(&encoded, head)?;
-                return Err(lost_run(log, &at, head));
+            match self.load(log, &encoded, head, &[]).await? {
+                Ok(state) => return Ok(self.keep(log, state, now)),
+                Err(lost) if self.find_head(&encoded).await? == head => {
+                    return Err(lost_run(log, &paths::version(&encoded, lost)?, head));
+                }
+                Err(_) => {}
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "read", log, "its history moves faster than it can be read; try again"))
@@ -180,7 +180,7 @@ impl NameLog {
         if version >= paths::VERSIONS {
             return Ok(None);
         }
-        self.load(log, &log.encode(self.folds_case), version, &[]).await
+        Ok(self.load(log, &log.encode(self.folds_case), version, &[]).await?.ok())
     }
 
     /// One run of `log`; `None` if it is not there.
@@ -205,14 +205,14 @@ impl NameLog {
         Ok(versions)
     }
 
-    /// The live runs at `version`; `None` if one is missing. Those among `known` are not read again.
+    /// The live runs at `version`, or the version of one that is missing. Those among `known` are not read again.
     async fn load(
         &self,
         log: &LogName,
         encoded: &EncodedNamespace,
         version: u64,
         known: &[Arc<Run>],
-    ) -> Result<Option<State>> {
+    ) -> Result<Result<State, u64>> {
         let mut runs = Vec::new();
         let mut next = version;
         while next > 0 {
@@ -220,14 +220,14 @@ impl NameLog {
                 Some(run) => run.clone(),
                 None => match Run::open(&self.backend, paths::version(encoded, next)?).await {
                     Ok(run) => Arc::new(check_identity(run, log, next)?),
-                    Err(error) if error.is_missing() => return Ok(None),
+                    Err(error) if error.is_missing() => return Ok(Err(next)),
                     Err(error) => return Err(error),
                 },
             };
             next = run.header.first - 1;
             runs.push(run);
         }
-        Ok(Some(State { version, runs }))
+        Ok(Ok(State { version, runs }))
     }
 
     fn keep(&self, log: &LogName, state: State, answered: Duration) -> Arc<State> {
@@ -264,13 +264,13 @@ fn check_identity(run: Run, log: &LogName, version: u64) -> Result<Run> {
     Err(Error::new(ErrorKind::Corrupt, "read", run.location(), found))
 }
 
-fn lost_run(log: &LogName, at: &impl fmt::Display, version: u64) -> Error {
+fn lost_run(log: &LogName, lost: &Location, version: u64) -> Error {
     Error::new(
         ErrorKind::Corrupt,
         "read",
-        at,
+        lost,
         format!(
-            "a run that version {version} of {log} is read from is lost; run `strongroom verify`, then restore the file from a \
+            "this file is lost, and version {version} of {log} is read from it; run `strongroom verify`, then restore the file from a \
              copy of the store"
         ),
     )

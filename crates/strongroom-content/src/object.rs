@@ -8,8 +8,6 @@ use strongroom_storage::{ByteRange, Digest, Digests, Error, Loaded, LocalPath, L
 use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, List};
 use crate::content::{Body, Kept};
 use crate::entry::{Attributes, Entry, Object, from_microseconds};
-use crate::paths;
-use crate::read::damaged;
 use crate::store::Inner;
 use crate::version::Version;
 
@@ -147,7 +145,6 @@ impl ObjectRef {
     /// # Errors
     /// `Unsupported` if the object is not kept so; `Corrupt` if it is damaged.
     pub async fn local_path(&self) -> Result<LocalPath> {
-        use futures::TryStreamExt;
         let content = &self.object.content;
         let Body::Whole(nonce, _) = &content.body else {
             return Err(Error::new(
@@ -160,23 +157,6 @@ impl ObjectRef {
                 ),
             ));
         };
-        let file = paths::whole_file(&content.digest, nonce)?;
-        let path = self.store.backend.local_path(&file).await.map_err(|error| {
-            if error.is_missing() {
-                damaged(self.location.as_str(), &format!("its file {file} is lost"))
-            } else {
-                error.in_operation("path", &self.location)
-            }
-        })?;
-        let known = |store: &Inner| {
-            let verified = store.verified_files.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            verified.contains(&file)
-        };
-        if !known(&self.store) {
-            let mut stream = self.store.open_content(content, 0..content.size, self.location.as_str()).await?;
-            while stream.try_next().await?.is_some() {}
-            self.store.verified_files.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(file);
-        }
-        Ok(path)
+        self.store.path_of(content, *nonce, &self.location).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod file;
 mod lists;
+mod path;
 
 use std::ops::Range;
 use std::sync::Arc;

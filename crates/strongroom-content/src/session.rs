@@ -190,26 +190,36 @@ async fn mark(backend: &dyn ExternalStorage, marker: &Location) -> Result<Marked
     })
 }
 
-/// Reads what the collectors' lists name. A list that vanishes meanwhile is done: what it named is gone.
+/// Reads what the collectors' lists name.
 async fn read_lists(backend: &dyn ExternalStorage) -> Result<HashSet<Location>> {
-    let found: Vec<Location> = backend.iter_contents(paths::SESSIONS).try_collect().await?;
     let mut listed = HashSet::new();
-    for location in found.into_iter().filter(|location| location.as_str().ends_with(paths::LIST)) {
-        let text = match backend.load_bytes(&location, ByteRange::All).await {
-            Ok(text) => text,
-            Err(error) if error.is_missing() => continue,
-            Err(error) => return Err(error),
-        };
-        listed.extend(parse_list(&text).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Corrupt,
-                "read",
-                &location,
-                "this collector's list is damaged; run `strongroom gc` to finish it",
-            )
-        })?);
+    for list in lists(backend).await? {
+        listed.extend(read_list(backend, &list).await?);
     }
     Ok(listed)
+}
+
+/// Where collectors' lists are.
+pub(crate) async fn lists(backend: &dyn ExternalStorage) -> Result<Vec<Location>> {
+    let mut found: Vec<Location> = backend.iter_contents(paths::SESSIONS).try_collect().await?;
+    found.retain(|location| location.as_str().ends_with(paths::LIST));
+    Ok(found)
+}
+
+/// Reads what a list names. One that vanishes meanwhile is done: what it named is gone.
+///
+/// # Errors
+/// `Corrupt` if it is damaged.
+pub(crate) async fn read_list(backend: &dyn ExternalStorage, list: &Location) -> Result<Vec<Location>> {
+    let text = match backend.load_bytes(list, ByteRange::All).await {
+        Ok(text) => text,
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    parse_list(&text).ok_or_else(|| {
+        let damaged = "this collector's list is damaged; run `strongroom gc` to finish it";
+        Error::new(ErrorKind::Corrupt, "read", list, damaged)
+    })
 }
 
 /// A location a line, then `end` and the BLAKE3 digest of all lines before. `None` if it is not that: what a changed name

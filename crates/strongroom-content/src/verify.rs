@@ -2,6 +2,7 @@
 
 mod content;
 mod names;
+mod store;
 
 use std::fmt;
 
@@ -93,6 +94,7 @@ impl ContentStorage {
     /// Only those that keep it from checking: `Denied`, `Unavailable`.
     pub async fn verify(&self, options: VerifyOptions) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
+        self.inner.check_store(&mut report).await?;
         // Names first: what a commit publishes while we read on is content that we have not looked for.
         let needed = self.inner.check_names(&mut report).await?;
         let health = ContentHealth::check(&self.inner, &options, &mut report).await?;

@@ -1,11 +1,11 @@
-//! Reading whole files, cell by cell.
+//! Reading whole files, cell by cell, from whichever copy is sound.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom_storage::{ByteStream, Digest, Location, Result, unblock};
+use strongroom_storage::{ByteStream, Digest, Error, Result, unblock};
 
 use super::{damaged, is_absent, to_usize};
 use crate::chunk::{Cell, GRID_BYTES};
@@ -17,11 +17,17 @@ use crate::store::Inner;
 
 /// A file that is being read: whole cells are taken from the backend and verified before a byte is handed out.
 struct FileReader {
-    location: Location,
+    store: Arc<Inner>,
     digest: Digest,
+    size: u64,
     cells: Arc<Vec<Cell>>,
+    /// Which copy is read, and which the entry names.
+    copy: Nonce,
+    named: Nonce,
     stream: ByteStream,
     gathered: BytesMut,
+    /// The cell at the present position, if it was read and verified already.
+    ready: Option<Bytes>,
     /// Where in the object the gathered bytes begin: at a cell.
     position: u64,
     /// Where the last wanted cell ends.
@@ -30,68 +36,138 @@ struct FileReader {
 }
 
 impl Inner {
-    /// The bytes `range` of an object that is kept as the file `nonce`, or as another one if that is gone.
-    pub(super) async fn stream_file(&self, content: &Content, nonce: Nonce, range: Range<u64>) -> Result<ByteStream> {
+    /// The bytes `range` of an object that is kept as the file `nonce`, or from another copy where that is gone or damaged.
+    pub(super) async fn stream_file(
+        self: &Arc<Self>,
+        content: &Content,
+        nonce: Nonce,
+        range: Range<u64>,
+    ) -> Result<ByteStream> {
         let digest = content.digest;
+        if content.size == 0 && digest != Digest::of(b"") {
+            let location = paths::whole_file(&digest, &nonce)?;
+            return Err(damaged(&format!("b3:{digest}"), &format!("its file {location} has lost its content")));
+        }
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
-        let cells = Arc::new(self.cells_of(content).await?);
-        let start = range.start - range.start % GRID_BYTES;
-        let end = range.end.next_multiple_of(GRID_BYTES).min(content.size);
-        for learn in [false, true] {
-            if learn {
-                self.catalog.learn().await?;
-            }
-            let others = self.catalog.files(&digest).into_iter().filter(|other| *other != nonce);
-            for nonce in std::iter::once(nonce).chain(others) {
-                let location = paths::whole_file(&digest, &nonce)?;
-                match self.backend.load(&location, (start..end).into()).await {
-                    Ok(loaded) if loaded.size == content.size => {
-                        let (cells, stream, wanted) = (cells.clone(), loaded.into_stream(), range.clone());
-                        let gathered = BytesMut::new();
-                        let reader =
-                            FileReader { location, digest, cells, stream, gathered, position: start, end, wanted };
-                        return Ok(stream::try_unfold(reader, FileReader::next).boxed());
-                    }
-                    Ok(_) => {}
-                    Err(error) if is_absent(&error) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+        let mut reader = FileReader::new(self, content, nonce, range).await?;
+        if !reader.open(nonce).await? {
+            reader.ready = Some(reader.change_copy().await?);
         }
-        let location = paths::whole_file(&digest, &nonce)?;
-        Err(damaged(&format!("b3:{digest}"), &format!("its file {location} is lost or has another length")))
+        Ok(stream::try_unfold(reader, FileReader::next).boxed())
+    }
+
+    /// Whether all of the file `copy` is what its content should be.
+    pub(super) async fn is_sound(self: &Arc<Self>, content: &Content, copy: Nonce) -> Result<bool> {
+        let mut reader = FileReader::new(self, content, copy, 0..content.size).await?;
+        if !reader.open(copy).await? {
+            return Ok(false);
+        }
+        while reader.position < reader.end {
+            let Some(cell) = reader.cell().await? else { return Ok(false) };
+            reader.position += cell.len() as u64;
+        }
+        Ok(true)
+    }
+
+    /// The copies of a file besides `nonce`; with `learn` after a look at what there is now.
+    pub(crate) async fn other_copies(&self, digest: &Digest, nonce: &Nonce, learn: bool) -> Result<Vec<Nonce>> {
+        if learn {
+            self.catalog.learn().await?;
+        }
+        let mut copies = self.catalog.files(digest);
+        copies.retain(|copy| copy != nonce);
+        Ok(copies)
     }
 }
 
 impl FileReader {
+    async fn new(store: &Arc<Inner>, content: &Content, copy: Nonce, wanted: Range<u64>) -> Result<Self> {
+        Ok(Self {
+            store: store.clone(),
+            digest: content.digest,
+            size: content.size,
+            cells: Arc::new(store.cells_of(content).await?),
+            copy,
+            named: copy,
+            stream: stream::empty().boxed(),
+            gathered: BytesMut::new(),
+            ready: None,
+            position: wanted.start - wanted.start % GRID_BYTES,
+            end: wanted.end.next_multiple_of(GRID_BYTES).min(content.size),
+            wanted,
+        })
+    }
+
     async fn next(mut self) -> Result<Option<(Bytes, Self)>> {
         if self.position >= self.end {
             return Ok(None);
         }
+        let ready = match self.ready.take() {
+            Some(cell) => Some(cell),
+            None => self.cell().await?,
+        };
+        let cell = match ready {
+            Some(cell) => cell,
+            None => self.change_copy().await?,
+        };
+        let from = to_usize(self.wanted.start.saturating_sub(self.position));
+        let to = to_usize((self.wanted.end - self.position).min(cell.len() as u64));
+        self.position += cell.len() as u64;
+        Ok(Some((cell.slice(from..to), self)))
+    }
+
+    /// Reads on in this copy from the present position. False if it is gone or has another length.
+    async fn open(&mut self, copy: Nonce) -> Result<bool> {
+        let location = paths::whole_file(&self.digest, &copy)?;
+        match self.store.backend.load(&location, (self.position..self.end).into()).await {
+            Ok(loaded) if loaded.size == self.size => {
+                (self.copy, self.stream) = (copy, loaded.into_stream());
+                self.gathered.clear();
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The cell at the present position. `None` if this copy does not have it as it was.
+    async fn cell(&mut self) -> Result<Option<Bytes>> {
         let length = to_usize(GRID_BYTES.min(self.end - self.position));
         while self.gathered.len() < length {
-            match self.stream.try_next().await? {
-                Some(bytes) => self.gathered.extend_from_slice(&bytes),
-                None => return Err(self.damaged()),
+            match self.stream.try_next().await {
+                Ok(Some(bytes)) => self.gathered.extend_from_slice(&bytes),
+                Ok(None) => return Ok(None),
+                Err(error) if is_absent(&error) => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
         let cell = self.gathered.split_to(length).freeze();
         let index = to_usize(self.position / GRID_BYTES);
         let (cells, digest) = (self.cells.clone(), self.digest);
         let (sound, cell) = unblock(move || Ok((cell_matches(&cells, index, &cell, &digest), cell))).await?;
-        if !sound {
-            return Err(self.damaged());
-        }
-        let from = to_usize(self.wanted.start.saturating_sub(self.position));
-        let to = to_usize((self.wanted.end - self.position).min(length as u64));
-        self.position += length as u64;
-        Ok(Some((cell.slice(from..to), self)))
+        Ok(sound.then_some(cell))
     }
 
-    fn damaged(&self) -> strongroom_storage::Error {
+    /// Goes on in another copy that has the cell at the present position, and returns the cell.
+    async fn change_copy(&mut self) -> Result<Bytes> {
+        for learn in [false, true] {
+            for copy in self.store.other_copies(&self.digest, &self.copy, learn).await? {
+                if self.open(copy).await?
+                    && let Some(cell) = self.cell().await?
+                {
+                    return Ok(cell);
+                }
+            }
+        }
+        Err(self.damaged()?)
+    }
+
+    fn damaged(&self) -> Result<Error> {
+        let location = paths::whole_file(&self.digest, &self.named)?;
         let cell = self.position / GRID_BYTES;
-        damaged(&format!("b3:{}", self.digest), &format!("chunk {cell} of {} is damaged", self.location))
+        Ok(damaged(&format!("b3:{}", self.digest), &format!("chunk {cell} of {location} is lost or damaged")))
     }
 }

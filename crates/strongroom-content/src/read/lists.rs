@@ -40,28 +40,47 @@ impl Inner {
             List::Packed(place, size) => self.read_list(Kind::CellList, &content.digest, place, *size, fits).await,
         };
         match known {
-            Err(error) if is_absent(&error) => self.cells_from_file(content, nonce).await,
+            Err(error) if is_absent(&error) => self.cells_from_files(content, nonce).await,
             known => known,
         }
     }
 
-    /// Reads a file once to compute its cells, where their list is lost or was never stored.
-    pub(crate) async fn cells_from_file(&self, content: &Content, nonce: &Nonce) -> Result<Vec<Cell>> {
-        let location = paths::whole_file(&content.digest, nonce)?;
-        let mut stream = self.backend.load(&location, ByteRange::All).await?.into_stream();
-        let mut hasher = GridHasher::new();
-        while let Some(bytes) = stream.try_next().await? {
-            hasher = unblock(move || {
-                hasher.update(&bytes);
-                Ok(hasher)
-            })
-            .await?;
-        }
-        let (digest, size, cells) = hasher.finish();
-        if digest == content.digest && size == content.size {
+    /// Computes the cells of a file whose list is lost or was never stored, from the copy `nonce` or another one.
+    async fn cells_from_files(&self, content: &Content, nonce: &Nonce) -> Result<Vec<Cell>> {
+        if let Some(cells) = self.cells_from_file(content, nonce).await? {
             return Ok(cells);
         }
-        Err(damaged(&format!("b3:{}", content.digest), &format!("{location} is not what its name says")))
+        for copy in self.other_copies(&content.digest, nonce, true).await? {
+            if let Some(cells) = self.cells_from_file(content, &copy).await? {
+                return Ok(cells);
+            }
+        }
+        let location = paths::whole_file(&content.digest, nonce)?;
+        Err(damaged(&format!("b3:{}", content.digest), &format!("its file {location} is lost or damaged")))
+    }
+
+    /// Computes the cells of a file by reading all of it. `None` if it is not what its name says.
+    pub(crate) async fn cells_from_file(&self, content: &Content, nonce: &Nonce) -> Result<Option<Vec<Cell>>> {
+        let location = paths::whole_file(&content.digest, nonce)?;
+        let read = async {
+            let mut stream = self.backend.load(&location, ByteRange::All).await?.into_stream();
+            let mut hasher = GridHasher::new();
+            while let Some(bytes) = stream.try_next().await? {
+                hasher = unblock(move || {
+                    hasher.update(&bytes);
+                    Ok(hasher)
+                })
+                .await?;
+            }
+            Ok(hasher)
+        };
+        let hasher = match read.await {
+            Ok(hasher) => hasher,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let (digest, size, cells) = hasher.finish();
+        Ok((digest == content.digest && size == content.size).then_some(cells))
     }
 
     /// A list of `object` that `fits`, from where it was last seen or from wherever it is.

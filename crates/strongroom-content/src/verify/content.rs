@@ -9,7 +9,7 @@ use strongroom_storage::{ByteRange, Digest, ErrorKind, Location, Result, unblock
 
 use super::names::note;
 use super::{Problem, VerifyOptions, VerifyReport};
-use crate::chunk::{Cell, Chunk, decode_list_body};
+use crate::chunk::{Cell, Chunk, Place, decode_list_body};
 use crate::compress::decompress;
 use crate::grid::GridHasher;
 use crate::index;
@@ -70,21 +70,26 @@ impl ContentHealth {
         Ok(health)
     }
 
-    /// Whether the chunk is at its place, and sound as far as was looked.
-    pub(super) fn has_chunk(&self, chunk: &Chunk) -> bool {
-        let pack = self.packs.get(&chunk.place.pack).and_then(|pack| pack.as_ref().ok());
-        pack.and_then(|chunks| chunks.get(&chunk.place.offset)) == Some(&chunk.digest)
+    /// Whether the chunk, or the list of the object, with this digest is at this place, and sound as far as was looked.
+    pub(super) fn has(&self, digest: &Digest, place: &Place) -> bool {
+        let pack = self.packs.get(&place.pack).and_then(|pack| pack.as_ref().ok());
+        pack.and_then(|contents| contents.get(&place.offset)) == Some(digest)
+    }
+
+    /// `Missing` if the pack is lost in which something is, else `Corrupt`.
+    pub(super) fn kind_of_loss(&self, place: &Place) -> ErrorKind {
+        if self.packs.contains_key(&place.pack) { ErrorKind::Corrupt } else { ErrorKind::Missing }
     }
 
     /// Why a chunk is not there.
     pub(super) fn chunk_problem(&self, chunk: &Chunk) -> Result<Problem> {
         let file = paths::pack(&chunk.place.pack)?;
-        let (kind, detail) = match self.packs.get(&chunk.place.pack) {
-            None => (ErrorKind::Missing, "this pack is lost".to_string()),
-            Some(Err(detail)) => (ErrorKind::Corrupt, detail.clone()),
-            Some(Ok(_)) => (ErrorKind::Corrupt, damaged_chunk(&chunk.digest)),
+        let detail = match self.packs.get(&chunk.place.pack) {
+            None => "this pack is lost".to_string(),
+            Some(Err(detail)) => detail.clone(),
+            Some(Ok(_)) => damaged_chunk(&chunk.digest),
         };
-        Ok(Problem { kind, file, detail, affected: Vec::new() })
+        Ok(Problem { kind: self.kind_of_loss(&chunk.place), file, detail, affected: Vec::new() })
     }
 
     /// What is wrong with the file of an object, if anything is.

@@ -6,7 +6,7 @@ use strongroom_storage::{Error, ErrorKind, Location, Result};
 
 use super::content::ContentHealth;
 use super::{Problem, VerifyReport};
-use crate::chunk::{Chunk, List};
+use crate::chunk::List;
 use crate::content::{Body, Content};
 use crate::names::{LogName, State};
 use crate::namespace::Namespace;
@@ -23,8 +23,13 @@ impl Inner {
     pub(super) async fn check_names(&self, report: &mut VerifyReport) -> Result<Needed> {
         let mut needed = Needed::new();
         let mut logs = vec![LogName::Tags];
-        logs.extend(self.namespaces("").await?.into_iter().map(|(namespace, _)| LogName::Namespace(namespace)));
+        let mut damage = Vec::new();
+        let namespaces = self.namespaces_despite("", &mut damage).await?;
+        logs.extend(namespaces.into_iter().map(|(namespace, _)| LogName::Namespace(namespace)));
         report.namespaces = logs.len() as u64 - 1;
+        for error in damage {
+            note(report, error)?;
+        }
         for log in &logs {
             self.check_history(log, report).await?;
             match self.names.current(log, None).await {
@@ -58,7 +63,9 @@ impl Inner {
     }
 
     async fn check_history(&self, log: &LogName, report: &mut VerifyReport) -> Result<()> {
-        for version in self.names.versions(log).await? {
+        let versions = self.names.versions(log).await?;
+        self.check_partial_sums(log, &versions, report).await?;
+        for version in versions {
             let run = match self.names.run(log, version).await {
                 Ok(Some(run)) => run,
                 Ok(None) => continue,
@@ -90,6 +97,23 @@ impl Inner {
         Ok(())
     }
 
+    /// Looks whether the versions are there by which a head is found where listings are not in order: what is left of it when
+    /// its lowest bits are taken away. `versions` are the newest first.
+    async fn check_partial_sums(&self, log: &LogName, versions: &[u64], report: &mut VerifyReport) -> Result<()> {
+        let Some(head) = versions.first() else { return Ok(()) };
+        let mut sum = head & (head - 1);
+        while sum > 0 {
+            // A listing may leave out what was made while it went on.
+            let file = paths::version(&log.encode(self.descriptor.folds_case), sum)?;
+            if !versions.contains(&sum) && !self.backend.exists(&file).await? {
+                let detail = format!("this file is lost, and the newest version of {log} is found by it");
+                report.problems.push(Problem { kind: ErrorKind::Missing, file, detail, affected: Vec::new() });
+            }
+            sum &= sum - 1;
+        }
+        Ok(())
+    }
+
     /// Looks whether what is needed is there and sound.
     pub(super) async fn check_needed(
         &self,
@@ -104,6 +128,7 @@ impl Inner {
                     problems.entry((found.file, found.detail)).or_insert_with(|| (found.kind, Vec::new()));
                 affected.extend(locations.iter().cloned());
             }
+            report.problems.extend(self.check_cells(&content, health)?);
         }
         for ((file, detail), (kind, mut affected)) in problems {
             affected.sort();
@@ -132,11 +157,27 @@ impl Inner {
         let mut problems = Vec::new();
         for chunk in &chunks {
             let places = || self.catalog.find(Kind::Chunk, &chunk.digest).into_iter().map(|found| found.place);
-            if !health.has_chunk(chunk) && !places().any(|place| health.has_chunk(&Chunk { place, ..*chunk })) {
+            if !health.has(&chunk.digest, &chunk.place) && !places().any(|place| health.has(&chunk.digest, &place)) {
                 problems.push(health.chunk_problem(chunk)?);
             }
         }
         Ok(problems)
+    }
+}
+
+impl Inner {
+    /// What is wrong with the list by which a whole file is verified. It is computed from the file where it is lost, so nothing
+    /// can't be read for it.
+    fn check_cells(&self, content: &Content, health: &ContentHealth) -> Result<Option<Problem>> {
+        let Body::Whole(_, List::Packed(place, _)) = &content.body else { return Ok(None) };
+        let elsewhere = || self.catalog.find(Kind::CellList, &content.digest).into_iter().map(|found| found.place);
+        if health.has(&content.digest, place) || elsewhere().any(|place| health.has(&content.digest, &place)) {
+            return Ok(None);
+        }
+        let file = paths::pack(&place.pack)?;
+        let detail =
+            format!("the list of the cells of b3:{} in it is lost, so that its file is read twice", content.digest);
+        Ok(Some(Problem { kind: health.kind_of_loss(place), file, detail, affected: Vec::new() }))
     }
 }
 
@@ -182,7 +223,9 @@ pub(super) fn note(report: &mut VerifyReport, error: Error) -> Result<()> {
     match (error.kind(), Location::parse(error.subject())) {
         (kind @ (ErrorKind::Corrupt | ErrorKind::Missing), Ok(file)) => {
             let problem = Problem { kind, file, detail: error.detail().to_string(), affected: Vec::new() };
-            if !report.problems.contains(&problem) {
+            // What is lost is not damaged as well.
+            let is_lost = |known: &Problem| known.kind == ErrorKind::Missing && known.file == problem.file;
+            if !report.problems.iter().any(|known| *known == problem || is_lost(known)) {
                 report.problems.push(problem);
             }
             Ok(())

@@ -3,6 +3,7 @@
 mod collector;
 mod content;
 mod crashes;
+mod damage;
 mod faults;
 mod lagging;
 mod names;
