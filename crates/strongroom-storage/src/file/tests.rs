@@ -105,6 +105,11 @@ fn ways() -> Vec<(&'static str, FileConfig)> {
             "files without a name that can't be linked",
             FileConfig { unnamed_files: true, ..normal().without_unnamed_files(false) },
         ),
+        // As when others are faster between the link and the rename.
+        (
+            "files with a name where nothing but the rename says that another is taken",
+            FileConfig { unnamed_files: false, link: |_, _, _| Err(rustix::io::Errno::PERM.into()), ..normal() },
+        ),
     ]
 }
 

@@ -73,6 +73,7 @@ async fn a_symlink_is_not_moved() {
     let link = bench.folder.path().join("link");
     std::os::unix::fs::symlink(&path, &link).expect("symlink");
     bench.storage.store(&at("a"), Source::consumed_path(&link), &StoreOptions::default()).await.expect("store");
+    assert!(!bench.storage.root().join("a").is_symlink());
     assert_eq!(bench.load("a").await, "content");
     assert_eq!(std::fs::read(&path).expect("read"), b"content");
 }

@@ -70,3 +70,15 @@ async fn an_object_replaces_the_symlink_that_stands_in_its_place() {
         assert_eq!(bench.load("object").await, "object", "{way}");
     }
 }
+
+#[tokio::test]
+async fn a_handle_that_is_new_replaces_what_another_stored() {
+    for (way, config) in ways() {
+        let bench = Bench::new();
+        bench.store("a/b", "old").await;
+        let other = FileStorage::with_config(bench.storage.root(), config);
+        other.store_bytes(&at("a/b"), "new".into()).await.expect(way);
+        assert_eq!(bench.load("a/b").await, "new", "{way}");
+        assert_eq!(bench.tree(), names(&["a", "a/b"]), "{way}");
+    }
+}

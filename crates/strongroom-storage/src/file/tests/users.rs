@@ -156,6 +156,20 @@ fn users_of_one_group_replace_and_delete_each_others_objects() {
 }
 
 #[test]
+fn who_may_write_to_the_root_can_store_there_although_another_user_was_first() {
+    if !is_root() {
+        return;
+    }
+    // With and without groups that are handed on.
+    for root_mode in [0o770, 0o2770, 0o777] {
+        for machine in Machine::each("umask", ANN, root_mode) {
+            assert_eq!(machine.run(ANN, &["store ann 1", "store ann 2"]), ["stored"; 2]);
+            assert_eq!(machine.run(BOB, &["store bob 1", "store bob 2", "load bob"]), ["stored", "stored", "2"]);
+        }
+    }
+}
+
+#[test]
 fn who_can_not_write_can_read_everything() {
     if !is_root() {
         return;
