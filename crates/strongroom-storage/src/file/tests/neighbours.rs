@@ -1,5 +1,7 @@
 //! `a` and `a/b` can't both be files; folders are no objects.
 
+use futures::StreamExt;
+
 use super::*;
 
 #[tokio::test]
@@ -14,6 +16,21 @@ async fn nothing_can_be_stored_below_an_object() {
             }
         }
         assert_eq!(bench.tree(), names(&["a", "a/b"]), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_is_told_before_all_of_the_source_is_read() {
+    for (way, config) in ways() {
+        let bench = Bench::with(config);
+        bench.store("a", "object").await;
+        let endless = futures::stream::repeat_with(|| Ok(bytes::Bytes::from(vec![1; 1 << 20])));
+        let limited = endless.take(10).chain(futures::stream::once(async {
+            Err(Error::new(ErrorKind::Internal, "read", "the source", "it was read to its end"))
+        }));
+        let stored = bench.storage.store(&at("a/b"), Source::stream(limited), &StoreOptions::default()).await;
+        check_kind(stored, ErrorKind::Conflict, "a is an object");
+        assert_eq!(bench.tree(), names(&["a"]), "{way}");
     }
 }
 
