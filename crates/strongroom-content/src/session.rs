@@ -160,7 +160,10 @@ impl Session {
     }
 
     async fn end(&self) -> Result<()> {
-        let marks = [paths::session(&self.id, paths::BEAT)?, paths::session(&self.id, paths::MARKER)?];
+        let mut marks = vec![paths::session(&self.id, paths::MARKER)?];
+        if self.beats.load(Ordering::Relaxed) > 0 {
+            marks.insert(0, paths::session(&self.id, paths::BEAT)?);
+        }
         self.backend.delete_all(&marks).await
     }
 }

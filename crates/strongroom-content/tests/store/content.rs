@@ -225,6 +225,20 @@ fn any_range_of_any_object_is_that_part_of_its_bytes() {
 }
 
 #[tokio::test]
+async fn an_object_of_equal_chunks_keeps_one_of_them_and_reads_back() {
+    let backend = memory();
+    let store = create(&backend, small_chunks().with_compression(Compression::None)).await;
+    let bytes = Bytes::from(vec![7; 500_000]);
+    put(&store, "a/even", bytes.clone(), layout(Layout::Chunked)).await.expect("put");
+    assert!(content_bytes(&backend).await < 50_000);
+    let fresh = open(&backend).await;
+    assert!(load(&fresh, "a/even").await.expect("load") == bytes);
+    let part = fresh.load_bytes(&at("a/even"), (16_000..200_001).into()).await.expect("load");
+    assert!(part == bytes.slice(16_000..200_001));
+    assert_no_problems(&verify(&backend, true).await, "even");
+}
+
+#[tokio::test]
 async fn a_small_range_of_a_large_object_reads_little() {
     let backend = memory();
     let store = create(&backend, small_chunks()).await;

@@ -8,6 +8,7 @@ mod faults;
 mod lagging;
 mod names;
 mod opening;
+mod requests;
 mod sessions;
 mod sharing;
 mod steps;

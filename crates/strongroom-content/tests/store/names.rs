@@ -267,6 +267,21 @@ async fn a_snapshot_stays_whatever_is_committed_afterwards() {
     assert_eq!(store.snapshot(&namespace("a")).await.expect("snapshot").version().get(), 4);
 }
 
+#[tokio::test]
+async fn a_namespace_whose_names_were_all_removed_goes_on() {
+    let backend = memory();
+    let store = create(&backend, small_chunks()).await;
+    for round in 0..3 {
+        put(&store, "a/b", noise(round, 1000), PutOptions::default()).await.expect("put");
+        assert_eq!(load(&open(&backend).await, "a/b").await.expect("load"), noise(round, 1000));
+        store.delete(&at("a/b")).await.expect("delete");
+        assert_eq!(picture(&backend).await.len(), 0);
+        assert_eq!(open(&backend).await.find(&at("a/b")).await.expect_err("removed").kind(), ErrorKind::Missing);
+    }
+    assert_eq!(commits(&backend).await["a"], 6);
+    assert_no_problems(&verify(&backend, true).await, "empty");
+}
+
 /// The answer to the creation of a version is lost, and the creation takes effect only when its writer has looked and found
 /// nothing.
 #[tokio::test]

@@ -34,19 +34,27 @@ pub fn memory() -> Backend {
     Arc::new(MemoryStorage::new())
 }
 
-/// A backend whose requests are far away and whose listings are not in order.
+/// A backend that is far away.
 #[derive(Debug)]
-pub struct Remote;
+pub struct Remote {
+    ordered_listing: bool,
+}
 
 impl Intercept for Remote {
     fn capabilities(&self, mut inner: Capabilities) -> Capabilities {
-        (inner.local, inner.ordered_listing) = (false, false);
+        (inner.local, inner.ordered_listing) = (false, self.ordered_listing);
         inner
     }
 }
 
+/// `backend`, far away, and its listings are not in order.
 pub fn remote(backend: &Backend) -> Backend {
-    Arc::new(Intercepted::with_interceptor(backend.clone(), Remote))
+    Arc::new(Intercepted::with_interceptor(backend.clone(), Remote { ordered_listing: false }))
+}
+
+/// `backend`, far away, and its listings are in order, as those of S3.
+pub fn bucket(backend: &Backend) -> Backend {
+    Arc::new(Intercepted::with_interceptor(backend.clone(), Remote { ordered_listing: true }))
 }
 
 /// Chunks of some KiB, so that little content has many of them.

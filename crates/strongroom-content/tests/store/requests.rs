@@ -1,0 +1,106 @@
+//! How many requests work takes on a bucket, where each is dear.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use strongroom_content::{ContentStorage, PutOptions};
+use strongroom_storage::{ExternalStorage, StoreMode};
+use strongroom_testkit::RecordingStorage;
+
+use crate::support::{Backend, at, bucket, create, load, memory, noise, open, put, small_chunks};
+
+/// A store behind a recorder, in which no request was made yet.
+async fn recorded() -> (RecordingStorage, ContentStorage) {
+    let inner = bucket(&memory());
+    create(&inner, small_chunks()).await;
+    let recording = RecordingStorage::new(inner);
+    let store = open(&(Arc::new(recording.clone()) as Backend)).await;
+    recording.take();
+    (recording, store)
+}
+
+/// All requests since the last time, and how many of them write.
+fn requests(recording: &RecordingStorage) -> (usize, usize) {
+    let operations = recording.take();
+    (operations.len(), operations.iter().filter(|operation| operation.is_write()).count())
+}
+
+async fn store_a_thousand(store: &ContentStorage) {
+    let mut batch = store.batch();
+    for n in 0..1000 {
+        batch.put(at(&format!("a/{n}")), noise(n, 4096), PutOptions::default());
+    }
+    batch.commit().await.expect("commit");
+}
+
+#[tokio::test]
+async fn a_thousand_small_files_are_stored_by_five_writes() {
+    let (recording, store) = recorded().await;
+    store_a_thousand(&store).await;
+    // A marker twice, a pack, a run, and the marker removed. Before the pack four listings, before the run the head is looked
+    // for by a listing and a question, and after it two questions whether the session stands.
+    assert_eq!(requests(&recording), (13, 5));
+    store_a_thousand(&store).await;
+    // Nothing is new but the session. The pack is looked at, and the run read.
+    assert_eq!(requests(&recording), (8, 3));
+}
+
+#[tokio::test]
+async fn reading_again_asks_once_for_the_head_and_once_for_the_bytes() {
+    let (recording, store) = recorded().await;
+    store_a_thousand(&store).await;
+    let cold = RecordingStorage::new(recording.inner().clone());
+    let fresh = open(&(Arc::new(cold.clone()) as Backend)).await;
+    cold.take();
+    load(&fresh, "a/1").await.expect("load");
+    // The head by a listing and a question, the run's directory and the bytes.
+    assert_eq!(requests(&cold), (4, 0));
+    load(&fresh, "a/1").await.expect("load");
+    assert_eq!(requests(&cold), (2, 0));
+    load(&fresh, "a/999").await.expect("load");
+    assert!(requests(&cold) <= (3, 0), "another block of the run");
+    fresh.load_bytes(&at("a/1"), (0..10).into()).await.expect("load");
+    assert_eq!(requests(&cold), (2, 0));
+    fresh.exists(&at("a/1")).await.expect("exists");
+    assert_eq!(requests(&cold), (1, 0));
+}
+
+#[tokio::test]
+async fn a_thousand_names_are_copied_without_their_bytes() {
+    let (recording, store) = recorded().await;
+    store_a_thousand(&store).await;
+    let objects: Vec<_> = store.objects("a/").try_collect().await.expect("list");
+    recording.take();
+    let mut batch = store.batch();
+    for object in objects {
+        let name = object.location().as_str().replace("a/", "b/");
+        batch.link(at(&name), object, StoreMode::Create);
+    }
+    batch.commit().await.expect("commit");
+    let lines = recording.lines();
+    assert!(lines.iter().all(|line| !line.starts_with("load packs/")), "{lines:#?}");
+    assert_eq!(requests(&recording), (10, 4));
+}
+
+#[tokio::test]
+async fn a_single_put_of_a_warm_handle_takes_five_writes_and_six_questions() {
+    let (recording, store) = recorded().await;
+    put(&store, "a/0", noise(0, 4096), PutOptions::default()).await.expect("put");
+    for n in 1..10 {
+        recording.take();
+        put(&store, &format!("a/{n}"), noise(n, 4096), PutOptions::default()).await.expect("put");
+        assert_eq!(requests(&recording), (11, 5));
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_names_are_removed_by_one_commit() {
+    let (recording, store) = recorded().await;
+    store_a_thousand(&store).await;
+    let names: Vec<_> = (0..1000).map(|n| at(&format!("a/{n}"))).collect();
+    recording.take();
+    store.delete_all(&names).await.expect("delete");
+    let (all, writes) = requests(&recording);
+    assert_eq!(writes, 4);
+    assert!(all <= 20, "the run's blocks are read: {all}");
+}
