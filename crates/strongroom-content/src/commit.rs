@@ -102,20 +102,22 @@ impl Inner {
         own: &BTreeSet<u64>,
         cause: Error,
     ) -> Error {
-        let kind = if log == &LogName::Tags { cause.kind() } else { ErrorKind::Unavailable };
-        let because = cause.detail().to_string();
-        let failed = |detail: String| Error::new(kind, info.operation, log, detail).with_source(cause);
-        match self.put_back(membership, log, changes, info, own).await {
-            Ok(()) if log == &LogName::Tags => failed(because),
-            Ok(()) => failed(
-                "the writer stalled for longer than the store's lease, and its content is not there any more; store it again"
-                    .into(),
-            ),
-            Err(_) => failed(
-                "the writer stalled for longer than the store's lease, its content is not there any more, and the commit could \
-                 not be taken back; run `strongroom verify`, then do it again"
-                    .into(),
-            )
+        let is_tag = log == &LogName::Tags;
+        let put_back = self.put_back(membership, log, changes, info, own).await;
+        if is_tag && put_back.is_ok() {
+            return cause;
+        }
+        let lost = match cause.kind() {
+            ErrorKind::Corrupt | ErrorKind::Missing => "is not there any more",
+            _ => "could not be made sure of",
+        };
+        let stalled = format!("the writer stalled for longer than the store's lease, and what it relied on {lost}");
+        let failed = |detail| Error::new(ErrorKind::Unavailable, info.operation, log, detail).with_source(cause);
+        match put_back {
+            Ok(()) => failed(format!("{stalled}; store it again")),
+            Err(_) => failed(format!(
+                "{stalled}, and the commit could not be taken back; run `strongroom verify`, then store it again"
+            ))
             .with_outcome_unknown(),
         }
     }
