@@ -89,7 +89,7 @@ fn options() -> OpenOptions {
 fn author() -> String {
     let user =
         ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
-    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let user = user.unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()));
     let machine = rustix::system::uname();
     format!("{user}@{}", machine.nodename().to_string_lossy())
 }

@@ -5,20 +5,38 @@ mod new_file;
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom::{ByteRange, Error, ErrorKind, ObjectRef, Result, unblock};
+use strongroom::{Attributes, ByteRange, Error, ErrorKind, ObjectRef, Result, unblock};
 
 pub use folder::Folder;
+use new_file::Place;
 
 use crate::exit::Tally;
 use crate::format::digests_json;
 use crate::output::Output;
 use crate::progress::Bar;
 
-/// How many objects are restored at once.
-const AT_ONCE: usize = 16;
+/// How many objects are read at once.
+const READS_AT_ONCE: usize = 16;
 /// Objects up to this many bytes are read first and then written in one step.
-const ONE_STEP_BYTES: u64 = 1 << 20;
+const SMALL_BYTES: u64 = 1 << 20;
+/// So many small files are written by one thread, one after the other: two that make files in one folder wait for each other.
+const FILES_A_STEP: usize = 32;
+
+/// What is left to do for an object.
+enum Step {
+    Write(Small),
+    Done,
+}
+
+/// A file or link of which everything is known.
+struct Small {
+    place: Place,
+    attributes: Attributes,
+    content: Bytes,
+    is_link: bool,
+}
 
 /// Restores each object to its path below `folder`.
 ///
@@ -42,16 +60,26 @@ pub async fn restore_all(folder: &Folder, objects: Vec<(String, ObjectRef)>, out
         }
     }
     let bar = &bar;
-    let mut restored = stream::iter(possible)
-        .map(|(path, object)| async move { (path, object, restore(folder, path, object, ByteRange::All, bar).await) })
-        .buffer_unordered(AT_ONCE);
-    while let Some((path, object, result)) = restored.next().await {
-        match result {
-            Ok(()) => {
-                tally.success();
-                output.json_result(|| restored_json(object, &folder.shown(path)))?;
+    let mut read = stream::iter(possible)
+        .map(|(path, object)| async move { ((path, object), begin(folder, path, object, ByteRange::All, bar).await) })
+        .buffer_unordered(READS_AT_ONCE)
+        .ready_chunks(FILES_A_STEP);
+    let mut next = read.next().await;
+    while let Some(step) = next {
+        let (names, steps): (Vec<_>, Vec<_>) = step.into_iter().unzip();
+        // The next ones are read while these are written.
+        let written = unblock(move || Ok(steps.into_iter().map(|step| step.and_then(write)).collect::<Vec<_>>()));
+        let (written, following) = futures::join!(written, read.next());
+        next = following;
+        for ((path, object), result) in names.into_iter().zip(written?) {
+            match result {
+                Ok(bytes) => {
+                    bar.add(bytes);
+                    tally.success();
+                    output.json_result(|| restored_json(object, &folder.shown(path)))?;
+                }
+                Err(error) => tally.failure(output, &error),
             }
-            Err(error) => tally.failure(output, &error),
         }
     }
     Ok(tally)
@@ -73,24 +101,20 @@ pub fn restored_json(object: &ObjectRef, path: &str) -> serde_json::Value {
 /// # Errors
 /// Those of loading; `Conflict` if a folder is at the path, or a file or a link on the way to it; those of writing.
 pub async fn restore(folder: &Folder, path: &str, object: &ObjectRef, range: ByteRange, bar: &Bar) -> Result<()> {
+    let step = begin(folder, path, object, range, bar).await?;
+    bar.add(unblock(move || write(step)).await?);
+    Ok(())
+}
+
+/// Reads what is small, and restores what is not.
+async fn begin(folder: &Folder, path: &str, object: &ObjectRef, range: ByteRange, bar: &Bar) -> Result<Step> {
     let loaded = object.load(range).await?;
     let length = loaded.range.end - loaded.range.start;
     let attributes = object.attributes().clone();
     let place = folder.place(path);
-    if attributes.symlink() && length == object.size() {
-        let target = loaded.into_bytes().await?;
-        return unblock(move || place.link(&target, &attributes)).await;
-    }
-    if length <= ONE_STEP_BYTES {
-        let bytes = loaded.into_bytes().await?;
-        unblock(move || {
-            let mut file = place.create(&attributes)?;
-            file.write(&bytes)?;
-            file.publish(&attributes)
-        })
-        .await?;
-        bar.add(length);
-        return Ok(());
+    let is_link = attributes.symlink() && length == object.size();
+    if is_link || length <= SMALL_BYTES {
+        return Ok(Step::Write(Small { place, attributes, content: loaded.into_bytes().await?, is_link }));
     }
     let mut stream = loaded.into_stream();
     let created = attributes.clone();
@@ -99,5 +123,19 @@ pub async fn restore(folder: &Folder, path: &str, object: &ObjectRef, range: Byt
         bar.add(bytes.len() as u64);
         file = unblock(move || file.write(&bytes).map(|()| file)).await?;
     }
-    unblock(move || file.publish(&attributes)).await
+    unblock(move || file.publish(&attributes)).await?;
+    Ok(Step::Done)
+}
+
+/// Writes what was read; how many bytes it was. Blocks.
+fn write(step: Step) -> Result<u64> {
+    let Step::Write(Small { place, attributes, content, is_link }) = step else { return Ok(0) };
+    if is_link {
+        place.link(&content, &attributes)?;
+    } else {
+        let mut file = place.create(&attributes)?;
+        file.write(&content)?;
+        file.publish(&attributes)?;
+    }
+    Ok(content.len() as u64)
 }

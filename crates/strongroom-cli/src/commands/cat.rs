@@ -13,6 +13,7 @@ use crate::output::{Output, is_closed_pipe};
 /// Print objects' content
 ///
 /// Every byte was checked before it is printed. What can't be read is left out with an error, and the next object is printed.
+/// Content is printed as it is, also with --json.
 #[derive(Args, Debug)]
 pub struct CatArgs {
     /// What to print: locations, or b3: and a digest

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -116,15 +116,16 @@ fn a_put_that_is_killed_leaves_a_sound_store() {
     place.ok("verify --data");
 }
 
-/// A put of stdin that has taken some of it and waits for more.
-fn waiting_put(place: &Place) -> Child {
+/// A put of stdin that has taken some of it and waits for more, as long as its stdin is there.
+fn waiting_put(place: &Place) -> (Child, ChildStdin) {
     let mut put = (place.command(["put", "-", "run/unit/large"]).stdin(Stdio::piped()))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    put.stdin.as_mut().expect("piped").write_all(&noise(1, 5_000_000)).expect("it reads");
-    put
+    let mut stdin = put.stdin.take().expect("piped");
+    stdin.write_all(&noise(1, 5_000_000)).expect("it reads");
+    (put, stdin)
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn ctrl_c_stores_nothing() {
     place.write("first", "first");
     place.ok("put first run/unit/first");
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let mut put = waiting_put(&place);
+        let (mut put, _open) = waiting_put(&place);
         kill_process(Pid::from_child(&put), signal).expect("ours");
         assert_eq!(put.wait().expect("ours").code(), Some(code));
         let mut said = String::new();
@@ -145,13 +146,30 @@ fn ctrl_c_stores_nothing() {
 }
 
 #[test]
-fn stdin_that_ends_early_by_a_kill_stores_nothing() {
+fn a_put_of_stdin_that_is_killed_stores_nothing() {
     let place = Place::new();
     place.ok("init");
-    let mut put = waiting_put(&place);
+    let (mut put, _open) = waiting_put(&place);
     put.kill().expect("ours");
     assert_eq!(put.wait().expect("ours").signal(), Some(9));
     assert!(place.ls("").is_empty());
     place.ok("verify --data");
     place.run_with("put - run/unit/large", &noise(1, 5_000_000)).ok();
+}
+
+#[test]
+fn a_get_that_is_interrupted_leaves_no_part_of_a_file() {
+    let place = Place::new();
+    place.write("large", noise(1, 64 << 20));
+    place.ok("put large run/unit/large");
+    fs::create_dir(place.path("back")).expect("new");
+    let entries = || fs::read_dir(place.path("back")).expect("there").count();
+    let mut get = place.command(["get", "run/unit/large", "back"]).spawn().expect("it starts");
+    while entries() == 0 {
+        assert!(get.try_wait().expect("ours").is_none(), "it ended before it was interrupted");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&get), Signal::INT).expect("ours");
+    assert_eq!(get.wait().expect("ours").code(), Some(130), "it ended before it was interrupted");
+    assert_eq!(entries(), 0);
 }
