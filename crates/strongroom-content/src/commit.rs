@@ -54,10 +54,10 @@ impl Inner {
                 }
             }
             let published = if own.is_empty() {
-                self.names.publish(log, &changes, info, session.began).await?
+                self.names.publish(log, &changes, info, session.epoch).await?
             } else {
                 let again = again(&changes, &own);
-                self.names.publish(log, &again, info, session.began).await.map_err(Error::with_outcome_unknown)?
+                self.names.publish(log, &again, info, session.epoch).await.map_err(Error::with_outcome_unknown)?
             };
             if published.made {
                 own.insert(published.version);
@@ -149,7 +149,7 @@ impl Inner {
             back.push(Change { name: change.name.clone(), action, expected });
         }
         writer.finish().await?;
-        self.names.publish(log, &back, info, membership.session().began).await.map(drop)
+        self.names.publish(log, &back, info, membership.session().epoch).await.map(drop)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::entry::Entry;
 use crate::namespace::Namespace;
 use crate::paths::{self, EncodedNamespace};
 use crate::run::{Cursor, Merge, Run};
+use crate::session::Epoch;
 
 pub(crate) use commit::{Action, Change, CommitInfo, Expected, Published};
 
@@ -108,6 +109,8 @@ struct Kept {
     state: Arc<State>,
     /// When the head was last found without relying on what was known before, by the monotonic clock.
     answered: Duration,
+    /// And in which epoch.
+    epoch: u64,
 }
 
 /// All histories of a store, as one handle sees them.
@@ -117,6 +120,7 @@ pub(crate) struct NameLog {
     host: Arc<dyn Host>,
     folds_case: bool,
     compression: Compression,
+    epoch: Epoch,
     /// A known head may be built on by asking for its successor for so long: pruning can't have reached it.
     head_age_max: Duration,
     kept: Mutex<HashMap<LogName, Kept>>,
@@ -131,38 +135,39 @@ impl NameLog {
         folds_case: bool,
         compression: Compression,
         grace: Duration,
+        epoch: Epoch,
     ) -> Self {
         let (kept, turns) = (Mutex::default(), Mutex::default());
-        Self { backend, host, folds_case, compression, head_age_max: grace / 2, kept, turns }
+        Self { backend, host, folds_case, compression, epoch, head_age_max: grace / 2, kept, turns }
     }
 
     /// The newest state of `log`.
     ///
-    /// With `since`, only a head that was found at that time of the monotonic clock or later is built on.
-    pub(crate) async fn current(&self, log: &LogName, since: Option<Duration>) -> Result<Arc<State>> {
-        let now = self.host.monotonic();
+    /// With `since`, only a head that was found in that epoch or a later one is built on.
+    pub(crate) async fn current(&self, log: &LogName, since: Option<u64>) -> Result<Arc<State>> {
+        let (now, epoch) = (self.host.monotonic(), self.epoch.now());
         let known = {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.get(log)
                 .filter(|kept| now.saturating_sub(kept.answered) < self.head_age_max)
-                .filter(|kept| since.is_none_or(|since| kept.answered >= since))
-                .map(|kept| (kept.state.clone(), kept.answered))
+                .filter(|kept| since.is_none_or(|since| kept.epoch >= since))
+                .map(|kept| (kept.state.clone(), kept.answered, kept.epoch))
         };
         let encoded = log.encode(self.folds_case);
-        if let Some((state, answered)) = known {
+        if let Some((state, answered, epoch)) = known {
             let head = self.climb(&encoded, state.version).await?;
             if head == state.version {
                 return Ok(state);
             }
             if let Ok(state) = self.load(log, &encoded, head, &state.runs).await? {
-                return Ok(self.keep(log, state, answered));
+                return Ok(self.keep(log, state, answered, epoch));
             }
         }
         // A head whose runs are pruned while they are read has moved on; look again.
         for _ in 0..8 {
             let head = self.find_head(&encoded).await?;
             match self.load(log, &encoded, head, &[]).await? {
-                Ok(state) => return Ok(self.keep(log, state, now)),
+                Ok(state) => return Ok(self.keep(log, state, now, epoch)),
                 Err(lost) if self.find_head(&encoded).await? == head => {
                     return Err(lost_run(log, &paths::version(&encoded, lost)?, head));
                 }
@@ -230,7 +235,7 @@ impl NameLog {
         Ok(Ok(State { version, runs }))
     }
 
-    fn keep(&self, log: &LogName, state: State, answered: Duration) -> Arc<State> {
+    fn keep(&self, log: &LogName, state: State, answered: Duration, epoch: u64) -> Arc<State> {
         let state = Arc::new(state);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_STATES && !kept.contains_key(log) {
@@ -239,7 +244,7 @@ impl NameLog {
         match kept.get_mut(log) {
             Some(known) if known.state.version > state.version => {}
             _ => {
-                kept.insert(log.clone(), Kept { state: state.clone(), answered });
+                kept.insert(log.clone(), Kept { state: state.clone(), answered, epoch });
             }
         }
         state

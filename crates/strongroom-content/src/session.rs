@@ -21,14 +21,31 @@ const LIST_END: &str = "end ";
 /// How often a session is begun whose marker's creation was not refused the second time, or whose answer was lost.
 const PROBES: usize = 3;
 
+/// How many sessions a handle has begun. By it what was learned within a session is told from what was known before, which no
+/// clock can that stands still for a moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Epoch(Arc<AtomicU64>);
+
+impl Epoch {
+    pub(crate) fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
 /// One session, as its writer sees it.
 #[derive(Debug)]
 pub(crate) struct Session {
     backend: Arc<dyn ExternalStorage>,
     host: Arc<dyn Host>,
     id: Nonce,
-    /// When it had begun, by the monotonic clock: its marker stood by then.
-    pub began: Duration,
+    /// When it began, by the monotonic clock.
+    began: Duration,
+    /// What was learned in this epoch or a later one was learned when its marker stood.
+    pub epoch: u64,
     lease: Duration,
     /// What collectors' lists name that stood when it began: locations of this store.
     listed: HashSet<Location>,
@@ -43,14 +60,19 @@ pub(crate) struct Session {
 
 impl Session {
     /// Creates the marker, makes sure that creating it again is refused, and reads the collectors' lists.
-    async fn begin(backend: &Arc<dyn ExternalStorage>, host: &Arc<dyn Host>, lease: Duration) -> Result<Self> {
+    async fn begin(
+        backend: &Arc<dyn ExternalStorage>,
+        host: &Arc<dyn Host>,
+        lease: Duration,
+        epoch: &Epoch,
+    ) -> Result<Self> {
         let mut unconfirmed = None;
         for _ in 0..PROBES {
             let id = Nonce::draw(&**host)?;
             let marker = paths::session(&id, paths::MARKER)?;
-            let last_beat = Mutex::new(host.monotonic());
-            let marked = mark(&**backend, &marker).await?;
             let began = host.monotonic();
+            let marked = mark(&**backend, &marker).await?;
+            let epoch = epoch.next();
             let failure = match marked {
                 Marked::Exclusively => match read_lists(&**backend).await {
                     Ok(listed) => {
@@ -59,11 +81,12 @@ impl Session {
                             host: host.clone(),
                             id,
                             began,
+                            epoch,
                             lease,
                             listed,
                             seen: Mutex::default(),
                             knows_files: AtomicBool::new(false),
-                            last_beat,
+                            last_beat: Mutex::new(began),
                             beats: AtomicU64::new(0),
                             users: AtomicUsize::new(0),
                         });
@@ -241,12 +264,13 @@ pub(crate) struct Sessions {
     backend: Arc<dyn ExternalStorage>,
     host: Arc<dyn Host>,
     lease: Duration,
+    epoch: Epoch,
     current: tokio::sync::Mutex<Option<Arc<Session>>>,
 }
 
 impl Sessions {
-    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>, lease: Duration) -> Self {
-        Self { backend, host, lease, current: tokio::sync::Mutex::new(None) }
+    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>, lease: Duration, epoch: Epoch) -> Self {
+        Self { backend, host, lease, epoch, current: tokio::sync::Mutex::new(None) }
     }
 
     /// Joins the session of this handle, or begins one.
@@ -265,7 +289,7 @@ impl Sessions {
         {
             old.end().await?;
         }
-        let session = Arc::new(Session::begin(&self.backend, &self.host, self.lease).await?);
+        let session = Arc::new(Session::begin(&self.backend, &self.host, self.lease, &self.epoch).await?);
         *current = Some(session.clone());
         Ok(Membership::new(self, session))
     }

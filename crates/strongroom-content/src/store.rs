@@ -13,7 +13,7 @@ use crate::descriptor::Descriptor;
 use crate::entry::to_microseconds;
 use crate::names::{CommitInfo, NameLog};
 use crate::nonce::Nonce;
-use crate::session::Sessions;
+use crate::session::{Epoch, Sessions};
 
 /// Content-addressed storage over any backend: the same content is stored once, names come and go in atomic commits, every
 /// byte is verified before it is handed out.
@@ -78,11 +78,18 @@ impl ContentStorage {
 
     fn assemble(backend: Arc<dyn ExternalStorage>, descriptor: Descriptor, options: OpenOptions) -> Self {
         let host = options.host;
-        let (grace, lease) = (descriptor.grace(), descriptor.lease());
+        let (grace, lease, epoch) = (descriptor.grace(), descriptor.lease(), Epoch::default());
         let inner = Inner {
             catalog: Arc::new(Catalog::new(backend.clone(), host.clone())),
-            sessions: Sessions::new(backend.clone(), host.clone(), lease),
-            names: NameLog::new(backend.clone(), host.clone(), descriptor.folds_case, descriptor.compression, grace),
+            sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch.clone()),
+            names: NameLog::new(
+                backend.clone(),
+                host.clone(),
+                descriptor.folds_case,
+                descriptor.compression,
+                grace,
+                epoch,
+            ),
             author: options.author.into(),
             verified_files: Mutex::default(),
             backend,

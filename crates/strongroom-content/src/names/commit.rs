@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
@@ -80,7 +79,7 @@ pub(crate) struct Published {
 impl NameLog {
     /// Commits `changes` on top of the newest version, all or nothing.
     ///
-    /// The head is looked for from `since` on, the time the session began.
+    /// Only a head that was found in the epoch `since`, that of the session, or a later one is built on.
     ///
     /// # Errors
     /// `AlreadyExists` or `Missing` as expected by a change; then nothing was published. Those of the backend; the outcome is
@@ -90,7 +89,7 @@ impl NameLog {
         log: &LogName,
         changes: &[Change],
         info: &CommitInfo,
-        since: Duration,
+        since: u64,
     ) -> Result<Published> {
         let turn = self.turn(log);
         let _turn = turn.lock().await;
@@ -113,7 +112,7 @@ impl NameLog {
         log: &LogName,
         changes: &[Change],
         info: &CommitInfo,
-        since: Duration,
+        since: u64,
         unsure: &mut Unsure,
     ) -> Result<Option<Published>> {
         let encoded = log.encode(self.folds_case);

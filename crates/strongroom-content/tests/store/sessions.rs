@@ -351,6 +351,24 @@ async fn a_tag_whose_session_was_ended_is_given_again_or_not_at_all() {
     }
 }
 
+/// Were it, and were the versions after it pruned, the commit would be made where nobody looks for it.
+#[tokio::test]
+async fn a_head_that_was_known_before_the_session_is_not_built_on() {
+    let backend = memory();
+    create(&backend, small_chunks()).await;
+    let options = OpenOptions::default().with_host(Arc::new(TestHost::new(1)));
+    let store = ContentStorage::open(backend.clone(), options).await.expect("open");
+    put(&store, "a/1", "1".into(), PutOptions::default()).await.expect("put");
+    load(&store, "a/1").await.expect("the head is known now, and the clock stands still");
+    for n in 2..=4 {
+        put(&open(&backend).await, &format!("a/{n}"), "1".into(), PutOptions::default()).await.expect("put");
+    }
+    let runs = files(&backend, "names/a/@/").await;
+    backend.delete_all(&runs[1..]).await.expect("prune all but version 4");
+    put(&store, "a/5", "1".into(), PutOptions::default()).await.expect("put");
+    assert_eq!(picture(&backend).await["a"].len(), 5);
+}
+
 #[tokio::test]
 async fn what_a_list_names_is_stored_again() {
     for (kind, layouts, seed, size) in KINDS {
