@@ -9,7 +9,7 @@ use strongroom_content::{Compression, ContentConfig, ContentStorage, Kept, Layou
 use strongroom_storage::{
     ByteRange, Digest, DigestSet, Digests, Error, ErrorKind, ExternalStorage, Source, StoreMode, StoreOptions,
 };
-use strongroom_testkit::{Operation, RecordingStorage};
+use strongroom_testkit::{Fault, FaultyStorage, Operation, RecordingStorage};
 
 use crate::collector::all_content;
 use crate::support::{
@@ -156,6 +156,37 @@ async fn an_insertion_at_the_front_of_a_chunked_object_stores_little() {
     let new = content_bytes(&backend).await - before;
     assert!(new < (8 << 20) / 4, "{new} bytes are new");
     assert!(load(&store, "a/b").await.expect("load") == edited);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_interrupted_goes_on_where_it_was() {
+    let bytes = [noise(1, 33 << 20), noise(2, 33 << 20)];
+    let backend = memory();
+    create(&backend, ContentConfig::default().with_layout(Layout::Chunked)).await;
+    for n in [2, 1, 0] {
+        let faulty = FaultyStorage::new(backend.clone());
+        let stores_pack = |operation: &Operation| operation.to_string().starts_with("create packs/");
+        faulty.fail_nth_such(n, Fault::Refused(ErrorKind::Unavailable), stores_pack);
+        let store = open(&(Arc::new(faulty.clone()) as Backend)).await;
+        let mut batch = store.batch();
+        for (n, bytes) in bytes.iter().enumerate() {
+            batch.put(at(&format!("a/{n}")), bytes.clone(), PutOptions::default());
+        }
+        let result = batch.commit().await;
+        if n == 2 {
+            assert_eq!(result.expect_err("one pack failed").kind(), ErrorKind::Unavailable);
+            assert_eq!(picture(&backend).await.len(), 0);
+            assert_eq!(files(&backend, "packs/").await.len(), 2, "of three");
+        } else {
+            result.expect("one pack is left to be stored, and then none");
+            assert_eq!(faulty.struck(), 0);
+        }
+    }
+    assert!(content_bytes(&backend).await < (67 << 20), "nothing is stored twice");
+    for (n, bytes) in bytes.iter().enumerate() {
+        assert!(load(&open(&backend).await, &format!("a/{n}")).await.expect("load") == *bytes);
+    }
+    assert_no_problems(&verify(&backend, true).await, "resumed");
 }
 
 #[tokio::test]

@@ -217,6 +217,18 @@ async fn a_commit_whose_session_was_ended_is_made_again_and_acknowledged_once() 
 }
 
 #[tokio::test]
+async fn a_commit_whose_marker_is_gone_is_made_again() {
+    let (backend, storage, store) = store_behind_traps().await;
+    let other = backend.clone();
+    trap(&storage, looks_whether_its_session_stands, 0, async move {
+        other.delete_all(&files(&other, "gc/").await).await.expect("delete");
+    });
+    store.store_bytes(&at("a/b"), noise(9, 1000)).await.expect("store");
+    assert_eq!(store.log(&namespace("a"), None).await.expect("log").len(), 2);
+    assert_eq!(files(&backend, "gc/").await, []);
+}
+
+#[tokio::test]
 async fn a_commit_that_is_made_again_leaves_names_alone_that_a_later_commit_took() {
     let (backend, storage, store) = store_behind_traps().await;
     let other = backend.clone();
