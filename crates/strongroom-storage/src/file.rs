@@ -35,13 +35,14 @@ use place::{Place, failed};
 ///
 /// `a` and `a/b` can't both be objects; the second is [`Conflict`](crate::ErrorKind::Conflict). Only regular files are objects:
 /// a symlink to a file can be read like one, a symlink to a folder is not followed by listings. Files whose names are not
-/// UTF-8 are not listed.
+/// UTF-8 are not listed. A local path is the object's own file, which is there until the object is replaced or deleted.
 ///
 /// Deleting removes the file and leaves its folder. A delete is durable when the file system next writes its journal, not
 /// before.
 ///
-/// Where files without a name (`O_TMPFILE`) don't work, unfinished ones are in the folder `.strongroom-tmp` below the root,
-/// which is never listed. A crash may leave some there; when nobody writes to the storage, the folder may be removed.
+/// Where files without a name (`O_TMPFILE`) don't work, and for a moment when an object is replaced, unfinished files are in
+/// the folder `.strongroom-tmp` below the root. No folder of this name is listed, nor is a location with such a segment allowed.
+/// A crash may leave files there; when nobody writes to the storage, the folder may be removed.
 ///
 /// ```
 /// # use strongroom_storage::{ExternalStorage, FileStorage, Location};

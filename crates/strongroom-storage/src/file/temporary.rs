@@ -13,6 +13,8 @@ use rustix::io::Errno;
 
 use super::folders::{ATTEMPTS, Folder, refused_at};
 use super::place::{Place, TEMPORARY_FOLDER};
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::options::{Durability, StoreMode, StoreOptions};
@@ -37,7 +39,7 @@ impl Temporary {
     /// Only the root is made for it: an unfinished store leaves no folders.
     ///
     /// # Errors
-    /// [`Denied`](crate::ErrorKind::Denied), [`Unavailable`](crate::ErrorKind::Unavailable); [`Conflict`](crate::ErrorKind::Conflict) if a part of the location is an object.
+    /// [`ErrorKind::Denied`], [`ErrorKind::Unavailable`]; [`ErrorKind::Conflict`] if a part of the location is an object.
     pub(super) fn create(place: &Arc<Place>, location: Option<&Location>) -> Result<Self> {
         #[cfg(target_os = "linux")]
         if place.unnamed_files.load(Ordering::Relaxed) {
@@ -154,7 +156,7 @@ impl Temporary {
     /// Makes the content durable, and then visible at `location`.
     ///
     /// # Errors
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists), [`Conflict`](crate::ErrorKind::Conflict), and those of the operating system. After a failed fsync the file
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::Conflict`], and those of the operating system. After a failed fsync the file
     /// is given up: the kernel may have dropped what it could not write, and would say `Ok` the next time.
     pub(super) fn publish(mut self, location: &Location, options: &StoreOptions) -> Result<()> {
         let place = self.place.clone();

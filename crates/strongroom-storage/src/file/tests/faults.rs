@@ -130,6 +130,27 @@ async fn on_a_read_only_file_system_storing_is_denied_and_reading_works() {
 }
 
 #[tokio::test]
+async fn below_another_file_system_nothing_is_replaced_and_the_error_says_what_to_do() {
+    if !is_root() {
+        return;
+    }
+    for (way, config) in ways() {
+        let mount = Mount::in_memory(8);
+        let root = mount.point.join("root");
+        std::fs::create_dir_all(root.join("other")).expect("folders");
+        // Goes with the file system that it is mounted on.
+        run("mount", &["-t", "tmpfs", "-o", "size=8m", "none", text(&root.join("other"))]);
+        std::fs::write(root.join("other/a"), "before").expect("write");
+        let storage = FileStorage::with_config(&root, config);
+        let stored = storage.store_bytes(&at("other/a"), "new".into()).await;
+        check_kind(stored, ErrorKind::Unsupported, "another file system");
+        assert_eq!(load(&storage, "other/a").await.expect("load"), "before", "{way}");
+        assert_eq!(tree(&root), names(&["other", "other/a"]), "{way}");
+        storage.store_bytes(&at("a"), "beside".into()).await.expect(way);
+    }
+}
+
+#[tokio::test]
 async fn what_is_acknowledged_is_there_after_the_power_failed() {
     if !is_root() {
         return;
