@@ -1,8 +1,8 @@
 //! Sessions: the marks of writers' work in flight, by which collectors know whom to wait for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,8 +49,8 @@ pub(crate) struct Session {
     lease: Duration,
     /// What collectors' lists name that stood when it began: locations of this store.
     listed: HashSet<Location>,
-    /// Packs and files that were seen within this session.
-    seen: Mutex<HashSet<Location>>,
+    /// Packs and files that were seen within this session, and whether they are what they should be.
+    seen: Mutex<HashMap<Location, bool>>,
     /// Whether all whole files were listed within this session.
     knows_files: AtomicBool,
     last_beat: Mutex<Duration>,
@@ -142,13 +142,13 @@ impl Session {
             && !self.backend.exists(&paths::session(&self.id, paths::ENDED)?).await?)
     }
 
-    /// Whether a pack or file may be relied on: it stands in no list, and it was seen within this session.
+    /// Whether a pack may be relied on: it stands in no list, and it was seen within this session.
     pub(crate) async fn may_rely_on(&self, location: &Location) -> Result<bool> {
         if self.listed.contains(location) {
             return Ok(false);
         }
-        if self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(location) {
-            return Ok(true);
+        if let Some(sound) = self.seen().get(location) {
+            return Ok(*sound);
         }
         let there = self.backend.exists(location).await?;
         if there {
@@ -157,14 +157,33 @@ impl Session {
         Ok(there)
     }
 
+    /// Whether a whole file may be relied on: besides, it has the `size` that it should have.
+    pub(crate) async fn may_rely_on_file(&self, location: &Location, size: u64) -> Result<bool> {
+        if self.listed.contains(location) {
+            return Ok(false);
+        }
+        match self.backend.metadata(location).await {
+            Ok(metadata) => {
+                self.seen().insert(location.clone(), metadata.size == size);
+                Ok(metadata.size == size)
+            }
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether it is known already that a pack or file may be relied on.
     pub(crate) fn relies_on(&self, location: &Location) -> bool {
-        !self.listed.contains(location) && self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(location)
+        !self.listed.contains(location) && self.seen().get(location) == Some(&true)
     }
 
     /// Notes a pack or file that was listed, opened or stored within this session.
     pub(crate) fn saw(&self, location: Location) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(location);
+        self.seen().entry(location).or_insert(true);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<Location, bool>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether all whole files were listed within this session.

@@ -113,7 +113,7 @@ impl ContentWriter {
         let size = bytes.len() as u64;
         let body = match self.find_chunk(&digest, bytes.len()).await? {
             Some(place) => Body::Packed(place),
-            None => match self.find_file(&digest).await? {
+            None => match self.find_file(&digest, size).await? {
                 Some(nonce) => Body::Whole(nonce, List::Inline(Vec::new())),
                 None => Body::Packed(self.add(Kind::Chunk, digest, bytes).await?),
             },

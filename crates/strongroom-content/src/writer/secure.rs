@@ -38,9 +38,10 @@ impl ContentWriter {
                 }
             }
             Body::Whole(nonce, _) => {
-                let nonce = if self.session.may_rely_on(&paths::whole_file(&content.digest, nonce)?).await? {
+                let file = paths::whole_file(&content.digest, nonce)?;
+                let nonce = if self.session.may_rely_on_file(&file, content.size).await? {
                     *nonce
-                } else if let Some(other) = self.find_file(&content.digest).await? {
+                } else if let Some(other) = self.find_file(&content.digest, content.size).await? {
                     other
                 } else {
                     return self.copy_file(content).await;

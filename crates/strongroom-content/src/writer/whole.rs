@@ -164,7 +164,7 @@ impl ContentWriter {
 
     async fn find_large(&mut self, seen: &Seen, only_files: bool) -> Result<Option<Body>> {
         let Seen { digest, size, cells, .. } = seen;
-        if let Some(nonce) = self.find_file(digest).await? {
+        if let Some(nonce) = self.find_file(digest, *size).await? {
             return Ok(Some(Body::Whole(nonce, self.place_list_of_cells(digest, cells.clone()).await?)));
         }
         if only_files { Ok(None) } else { self.find_chunked(digest, *size).await }
@@ -192,7 +192,16 @@ impl ContentWriter {
                 self.store.catalog.stored_file(seen.digest, nonce);
                 (seen, nonce)
             }
-            (_, Some((seen, Some(there)))) => (seen, there),
+            (_, Some((seen, Some(there)))) => {
+                // By now nothing is left of the content to be stored in its place.
+                let location = paths::whole_file(&seen.digest, &there)?;
+                if !self.session.may_rely_on_file(&location, seen.size).await? {
+                    let damaged = "this file of the store has the same content and is damaged; restore it from a copy of the \
+                                   store, or store the content from a file instead of a stream";
+                    return Err(Error::new(ErrorKind::Corrupt, "read", location, damaged));
+                }
+                (seen, there)
+            }
             (Err(error), _) => return Err(error),
             (Ok(stored), None) => {
                 return Err(Error::new(
@@ -209,11 +218,11 @@ impl ContentWriter {
         Ok(Taken { content, digests: seen.digests })
     }
 
-    /// A whole file that can be relied on.
-    pub(super) async fn find_file(&mut self, digest: &Digest) -> Result<Option<Nonce>> {
+    /// A whole file of `size` bytes that can be relied on.
+    pub(super) async fn find_file(&mut self, digest: &Digest, size: u64) -> Result<Option<Nonce>> {
         self.store.catalog.learn_for(&self.session).await?;
         for nonce in self.store.catalog.files(digest) {
-            if self.session.may_rely_on(&paths::whole_file(digest, &nonce)?).await? {
+            if self.session.may_rely_on_file(&paths::whole_file(digest, &nonce)?, size).await? {
                 return Ok(Some(nonce));
             }
         }
