@@ -132,6 +132,7 @@ impl Inner {
         if let Some(namespace) = encoded.decode() {
             return Ok(Some(namespace));
         }
+        let folds_case = self.descriptor.folds_case;
         let mut damaged = Vec::new();
         let mut locations = self.backend.iter_contents(&paths::below(encoded));
         while let Some(location) = locations.try_next().await? {
@@ -151,7 +152,7 @@ impl Inner {
                 // The run may be that of a namespace below.
                 && let text = namespace.segments().take(encoded.depth()).collect::<Vec<_>>().join("/")
                 && let Ok(namespace) = Namespace::parse(&text)
-                && EncodedNamespace::new(&namespace, self.descriptor.folds_case) == *encoded
+                && EncodedNamespace::new(&namespace, folds_case).is_same(encoded, folds_case)
             {
                 return Ok(Some(namespace));
             }

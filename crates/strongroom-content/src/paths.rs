@@ -100,6 +100,11 @@ impl EncodedNamespace {
         (names.len() <= 2 && names.iter().all(|name| !name.starts_with('@'))).then(|| Self(rest.into()))
     }
 
+    /// Whether a backend, which may fold case, keeps both in the same place.
+    pub(crate) fn is_same(&self, other: &Self, folds_case: bool) -> bool {
+        self == other || folds_case && self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     /// How many segments it has.
     pub(crate) fn depth(&self) -> usize {
         self.0.matches('/').count()

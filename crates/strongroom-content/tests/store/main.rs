@@ -5,6 +5,7 @@ mod content;
 mod crashes;
 mod damage;
 mod faults;
+mod folding;
 mod lagging;
 mod names;
 mod opening;

@@ -10,6 +10,7 @@ use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage, StoreMode};
 use strongroom_testkit::{Operation, RecordingStorage, TestHost};
 use tokio::task::JoinSet;
 
+use crate::folding::FoldingStorage;
 use crate::lagging::LaggingStorage;
 use crate::support::{
     Backend, assert_no_problems, at, commits, create, files, load, memory, namespace, noise, open, picture, put,
@@ -322,7 +323,15 @@ async fn an_error_after_a_lost_answer_admits_that_it_may_have_happened() {
 
 #[tokio::test]
 async fn namespaces_of_any_name_are_listed_and_found() {
-    let backend = memory();
+    store_and_find_odd_names(memory()).await;
+}
+
+#[tokio::test]
+async fn names_that_differ_in_case_stay_apart_where_the_backend_folds_case() {
+    store_and_find_odd_names(Arc::new(FoldingStorage::default())).await;
+}
+
+async fn store_and_find_odd_names(backend: Backend) {
     let store = create(&backend, small_chunks()).await;
     let long = "ä".repeat(120);
     let names = [
@@ -332,6 +341,9 @@ async fn namespaces_of_any_name_are_listed_and_found() {
         "%41/percent".into(),
         "A/capital".into(),
         "a/small".into(),
+        "a/B/x".into(),
+        "a/b/X".into(),
+        "Ä/x".into(),
         "a/b".into(),
         "a/b/c".into(),
         "a/@/x".into(),
