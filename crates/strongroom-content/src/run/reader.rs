@@ -1,6 +1,6 @@
 //! Reading runs: one name, or all in order, from one run or from several over each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +15,9 @@ use crate::envelope::{self, MAGIC_BYTES};
 
 /// How many decoded blocks of one run are kept for single look-ups.
 const KEPT_BLOCKS: usize = 1024;
+
+/// How many blocks are read at once, at most, by who goes over all of them.
+const BLOCKS_AT_ONCE: usize = 64;
 
 type Entries = Arc<Vec<Entry>>;
 
@@ -113,6 +116,32 @@ impl Run {
         self.decode_block(index, block, stored).map(Arc::new).map_err(|malformed| malformed.in_file(&self.location))
     }
 
+    /// Up to `count` blocks from number `first` on, by one request where they are not known yet.
+    async fn read_blocks(&self, first: usize, count: usize) -> Result<VecDeque<Entries>> {
+        let group = self.blocks.get(first..self.blocks.len().min(first + count)).unwrap_or_default();
+        let [start, .., last] = group else { return Ok(VecDeque::from([self.read_block(first).await?])) };
+        let end = last.offset + u64::from(last.stored);
+        let follows = |pair: &[Block]| pair[0].offset + u64::from(pair[0].stored) == pair[1].offset;
+        let fetched = if self.in_tail(start).is_none() && group.windows(2).all(follows) {
+            self.backend.load_bytes(&self.location, (start.offset..end).into()).await?
+        } else {
+            Bytes::new()
+        };
+        let mut rest = fetched;
+        let mut blocks = VecDeque::with_capacity(group.len());
+        for (index, block) in (first..).zip(group) {
+            let length = usize::try_from(block.stored).unwrap_or(usize::MAX);
+            let decoded =
+                if length <= rest.len() { self.decode_block(index, block, rest.split_to(length)).ok() } else { None };
+            // What is in the tail, or was damaged on its way, is read by itself.
+            blocks.push_back(match decoded {
+                Some(entries) => Arc::new(entries),
+                None => self.read_block(index).await?,
+            });
+        }
+        Ok(blocks)
+    }
+
     /// The entries of block number `index`, which are where the directory says and of commits that the run holds.
     fn decode_block(&self, index: usize, block: &Block, stored: Bytes) -> Decoded<Vec<Entry>> {
         let entries = decode_block(block, stored)?;
@@ -168,7 +197,11 @@ fn decode_block(block: &Block, stored: Bytes) -> Decoded<Vec<Entry>> {
 /// A position in the entries of one run, or of a list in memory.
 pub(crate) struct Cursor {
     run: Option<Arc<Run>>,
+    /// The first block that was not read yet.
     next_block: usize,
+    /// How many are read at once: more and more, as it gets likelier that all are wanted.
+    stride: usize,
+    ahead: VecDeque<Entries>,
     entries: Entries,
     at: usize,
 }
@@ -179,20 +212,25 @@ impl Cursor {
         let first = run.block_of(from).unwrap_or(0);
         let entries = run.read_block(first).await?;
         let at = entries.partition_point(|entry| *entry.name < *from);
-        Ok(Self { run: Some(run), next_block: first + 1, entries, at })
+        Ok(Self { run: Some(run), next_block: first + 1, stride: 1, ahead: VecDeque::new(), entries, at })
     }
 
     /// Before the first of `entries`, which are sorted by name.
     pub(crate) fn over(entries: Vec<Entry>) -> Self {
-        Self { run: None, next_block: 0, entries: Arc::new(entries), at: 0 }
+        Self { run: None, next_block: 0, stride: 0, ahead: VecDeque::new(), entries: Arc::new(entries), at: 0 }
     }
 
     async fn peek(&mut self) -> Result<Option<&Entry>> {
         while self.at >= self.entries.len() {
-            let Some(run) = self.run.as_ref().filter(|run| self.next_block < run.blocks.len()) else { return Ok(None) };
-            self.entries = run.read_block(self.next_block).await?;
-            self.next_block += 1;
-            self.at = 0;
+            if self.ahead.is_empty()
+                && let Some(run) = self.run.as_ref().filter(|run| self.next_block < run.blocks.len())
+            {
+                self.stride = (self.stride * 2).min(BLOCKS_AT_ONCE);
+                self.ahead = run.read_blocks(self.next_block, self.stride).await?;
+                self.next_block += self.ahead.len();
+            }
+            let Some(entries) = self.ahead.pop_front() else { return Ok(None) };
+            (self.entries, self.at) = (entries, 0);
         }
         Ok(self.entries.get(self.at))
     }

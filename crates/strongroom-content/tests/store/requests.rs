@@ -7,7 +7,7 @@ use strongroom_content::{ContentStorage, PutOptions};
 use strongroom_storage::{ExternalStorage, StoreMode};
 use strongroom_testkit::RecordingStorage;
 
-use crate::support::{Backend, at, bucket, create, load, memory, noise, open, put, small_chunks};
+use crate::support::{Backend, at, bucket, create, files, load, memory, noise, open, put, small_chunks};
 
 /// A store behind a recorder, in which no request was made yet.
 async fn recorded() -> (RecordingStorage, ContentStorage) {
@@ -103,4 +103,23 @@ async fn a_thousand_names_are_removed_by_one_commit() {
     let (all, writes) = requests(&recording);
     assert_eq!(writes, 4);
     assert!(all <= 20, "the run's blocks are read: {all}");
+}
+
+#[tokio::test]
+async fn a_listing_of_many_names_reads_many_blocks_at_once() {
+    let (recording, store) = recorded().await;
+    let mut batch = store.batch();
+    for n in 0..20_000 {
+        batch.put(at(&format!("a/{n}")), noise(n, 40), PutOptions::default());
+    }
+    batch.commit().await.expect("commit");
+    let size =
+        recording.inner().metadata(&files(recording.inner(), "names/a/@/").await[0]).await.expect("metadata").size;
+    assert!(size > 80 * (16 << 10), "{size} bytes are many blocks");
+    recording.take();
+    let listed = store.objects("a/").try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("list");
+    assert_eq!(listed, 20_000);
+    let (all, writes) = requests(&recording);
+    assert_eq!(writes, 0);
+    assert!(all <= 12, "{all}");
 }
