@@ -19,11 +19,11 @@ Examples:
   strongroom cat run7/log | tail           and print it again
   strongroom tag run7/unit1 submitted      keep this version for ever
 
-A LOCATION is a name such as run7/unit1/traj.xtc. Its first two segments, or all but the last if there are fewer, are its
-NAMESPACE: one history of versions. Where a LOCATION is read, b3:<digest> or a unique beginning of one will do; a name that
+A LOCATION is a name such as run7/unit1/traj.xtc. Its first two segments, or all but the last if there are fewer, are its \
+NAMESPACE: one history of versions. Where a LOCATION is read, b3:<digest> or a unique beginning of one will do; a name that \
 looks like that is written ./b3:...
 
-Text lines give one name each; in a line that begins with \\, a newline in the name stands as \\n, a carriage return as \\r
+Text lines give one name each; in a line that begins with \\, a newline in the name stands as \\n, a carriage return as \\r \
 and a backslash as \\\\, as b3sum does it. With --json every line is one JSON object, errors and notes on stderr too.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 partly failed, 4 not found, 5 damaged content, 6 conflict or already there.";

@@ -119,9 +119,13 @@ async fn begin(folder: &Folder, path: &str, object: &ObjectRef, range: ByteRange
     let mut stream = loaded.into_stream();
     let created = attributes.clone();
     let mut file = unblock(move || place.create(&created)).await?;
-    while let Some(bytes) = stream.try_next().await? {
+    let mut next = stream.try_next().await?;
+    while let Some(bytes) = next {
         bar.add(bytes.len() as u64);
-        file = unblock(move || file.write(&bytes).map(|()| file)).await?;
+        // More is read while this is written.
+        let written = unblock(move || file.write(&bytes).map(|()| file));
+        let (written, following) = futures::join!(written, stream.try_next());
+        (file, next) = (written?, following?);
     }
     unblock(move || file.publish(&attributes)).await?;
     Ok(Step::Done)
