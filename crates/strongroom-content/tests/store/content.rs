@@ -447,6 +447,14 @@ async fn what_is_stored_while_a_handle_learns_is_not_forgotten() {
     let once = all_content(&backend).await;
     put(&store, "b/packed", noise(2, 500), PutOptions::default()).await.expect("put");
     assert_eq!(all_content(&backend).await, once);
+    // Nor when it is known by an index file.
+    for n in 0..70 {
+        put(&store, &format!("many/{n}"), noise(100 + n, 500), PutOptions::default()).await.expect("put");
+    }
+    assert_eq!(files(&backend, "index/").await.len(), 1);
+    let once = all_content(&backend).await;
+    put(&store, "c/packed", noise(2, 500), PutOptions::default()).await.expect("put");
+    assert_eq!(all_content(&backend).await, once);
 }
 
 /// 70 packs of one object each, stored by one handle.
