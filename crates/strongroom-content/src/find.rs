@@ -1,5 +1,6 @@
 //! Finding objects: by name, by prefix, by digest.
 
+mod all;
 mod digest;
 
 use std::sync::Arc;

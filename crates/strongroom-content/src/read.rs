@@ -14,6 +14,7 @@ use strongroom_storage::{ByteStream, Digest, Error, ErrorKind, Result, unblock};
 use crate::chunk::{Chunk, Place};
 use crate::compress::decompress;
 use crate::content::{Body, Content};
+use crate::nonce::Nonce;
 use crate::paths;
 use crate::record::Kind;
 use crate::store::Inner;
@@ -26,7 +27,7 @@ const FETCHES_AT_ONCE: usize = 2;
 const UNBLOCK_BYTES: u64 = 64 << 10;
 
 /// A chunk, and which of its bytes are wanted.
-type Wanted = (Chunk, Range<usize>);
+pub(crate) type Wanted = (Chunk, Range<usize>);
 
 impl Inner {
     /// Opens the bytes `range` of `content`, which the caller knows as `subject`.
@@ -66,20 +67,18 @@ impl Inner {
             start = end;
         }
         let store = self.clone();
-        stream::iter(neighbours(wanted))
+        stream::iter(neighbours(wanted, 0, FETCH_BYTES))
             .map(move |group| store.clone().fetch(group))
             .buffered(FETCHES_AT_ONCE)
-            .map_ok(|pieces| stream::iter(pieces.into_iter().map(Ok)))
-            .try_flatten()
+            .flat_map(stream::iter)
             .boxed()
     }
 
     /// Neighbouring chunks by one request, verified. One that is not where it was, or is damaged there, is looked for elsewhere.
-    async fn fetch(self: Arc<Self>, group: Vec<Wanted>) -> Result<Vec<Bytes>> {
-        let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else { return Ok(Vec::new()) };
+    pub(crate) async fn fetch(self: Arc<Self>, group: Vec<Wanted>) -> Vec<Result<Bytes>> {
+        let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else { return Vec::new() };
         let (start, end) = (first.place.offset, last.place.offset + u64::from(last.place.stored));
-        let fetched = self.backend.load_bytes(&paths::pack(&first.place.pack)?, (start..end).into()).await;
-        let checked: Vec<Option<Bytes>> = match fetched {
+        let checked = match self.load_place(&first.place.pack, start..end).await {
             Ok(stored) => {
                 let chunks: Vec<Chunk> = group.iter().map(|(chunk, _)| *chunk).collect();
                 let check = move || {
@@ -92,19 +91,25 @@ impl Inner {
                     };
                     Ok(chunks.iter().map(one).collect())
                 };
-                if end - start > UNBLOCK_BYTES { unblock(check).await? } else { check()? }
+                if end - start > UNBLOCK_BYTES { unblock(check).await } else { check() }
             }
-            Err(_) => vec![None; group.len()],
+            Err(error) => Err(error),
         };
+        // What can't be had together is tried one by one, and found elsewhere or gives its own error.
+        let checked: Vec<Option<Bytes>> = checked.unwrap_or_else(|_| vec![None; group.len()]);
         let mut pieces = Vec::with_capacity(group.len());
         for ((chunk, cut), bytes) in group.into_iter().zip(checked) {
             let bytes = match bytes {
-                Some(bytes) => bytes,
-                None => self.read_chunk(&chunk).await?,
+                Some(bytes) => Ok(bytes),
+                None => self.read_chunk(&chunk).await,
             };
-            pieces.push(bytes.slice(cut));
+            pieces.push(bytes.map(|bytes| bytes.slice(cut)));
         }
-        Ok(pieces)
+        pieces
+    }
+
+    async fn load_place(&self, pack: &Nonce, range: Range<u64>) -> Result<Bytes> {
+        self.backend.load_bytes(&paths::pack(pack)?, range.into()).await
     }
 
     /// A chunk, verified, from where it was last seen or from wherever it is.
@@ -138,7 +143,7 @@ impl Inner {
     async fn read_place(&self, chunk: &Chunk) -> Result<Option<Bytes>> {
         let place = &chunk.place;
         let range = place.offset..place.offset + u64::from(place.stored);
-        match self.backend.load_bytes(&paths::pack(&place.pack)?, range.into()).await {
+        match self.load_place(&place.pack, range).await {
             Ok(stored) => Ok(check_chunk(chunk, stored)),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
@@ -164,16 +169,20 @@ fn check_chunk(chunk: &Chunk, stored: Bytes) -> Option<Bytes> {
     (Digest::of(&bytes) == chunk.digest).then_some(bytes)
 }
 
-/// Chunks that follow each other in one pack, so that one request fetches them.
-fn neighbours(wanted: Vec<Wanted>) -> Vec<Vec<Wanted>> {
+/// Chunks that follow each other in one pack with at most `gap` bytes between them, so that one request of at most `most` bytes
+/// fetches them.
+pub(crate) fn neighbours(wanted: Vec<Wanted>, gap: u64, most: u64) -> Vec<Vec<Wanted>> {
     let mut groups: Vec<Vec<Wanted>> = Vec::new();
     for next in wanted {
         let place = next.0.place;
         if let Some(group) = groups.last_mut()
             && let (Some((first, _)), Some((last, _))) = (group.first(), group.last())
             && last.place.pack == place.pack
-            && last.place.offset + u64::from(last.place.stored) == place.offset
-            && place.offset + u64::from(place.stored) - first.place.offset <= FETCH_BYTES
+            && place
+                .offset
+                .checked_sub(last.place.offset + u64::from(last.place.stored))
+                .is_some_and(|between| between <= gap)
+            && place.offset + u64::from(place.stored) - first.place.offset <= most
         {
             group.push(next);
             continue;

@@ -7,6 +7,7 @@ mod damage;
 mod faults;
 mod folding;
 mod lagging;
+mod many;
 mod names;
 mod opening;
 mod requests;

@@ -1,0 +1,88 @@
+//! Many objects at once: found with one look at each namespace, read in the order in which they lie.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use strongroom_storage::{ByteRange, Location, Result};
+
+use crate::chunk::Chunk;
+use crate::content::Body;
+use crate::names::{LogName, State};
+use crate::namespace::Namespace;
+use crate::object::ObjectRef;
+use crate::read::neighbours;
+use crate::store::ContentStorage;
+
+/// How many requests are under way at once.
+const READS_AT_ONCE: usize = 2;
+/// How much is fetched by one request, in bytes. Who keeps one object keeps all of it in memory.
+const FETCH_BYTES: u64 = 1 << 20;
+/// Two objects with no more than this between them are fetched together, in bytes.
+const GAP_BYTES: u64 = 16 << 10;
+
+impl ContentStorage {
+    /// The objects at `locations`, in their order; `None` where there is none. Each namespace is looked at once.
+    ///
+    /// # Errors
+    /// Those of the backend; [`Corrupt`](strongroom_storage::ErrorKind::Corrupt) if a history is damaged.
+    pub async fn find_all(&self, locations: &[Location]) -> Result<Vec<Option<ObjectRef>>> {
+        let mut states: HashMap<Namespace, Arc<State>> = HashMap::new();
+        let mut found = Vec::with_capacity(locations.len());
+        for location in locations {
+            let (namespace, name) = Namespace::split(location);
+            let state = match states.get(&namespace) {
+                Some(state) => state.clone(),
+                None => {
+                    let state = self.inner.names.current(&LogName::Namespace(namespace.clone()), None).await?;
+                    states.entry(namespace).or_insert(state).clone()
+                }
+            };
+            let entry = state.get(name).await?;
+            found.push(entry.and_then(|entry| ObjectRef::named(self.inner.clone(), location.clone(), entry)));
+        }
+        Ok(found)
+    }
+
+    /// The content of `objects`, verified, each with its position among them, in an order that suits the backend: what lies
+    /// together is read together.
+    ///
+    /// One that can't be read is an error of its own; the others come all the same. Each is held in memory as a whole.
+    pub fn load_all(&self, objects: Vec<ObjectRef>) -> BoxStream<'static, (usize, Result<Bytes>)> {
+        let (mut packed, mut others) = (Vec::new(), Vec::new());
+        for (position, object) in objects.into_iter().enumerate() {
+            match &object.object.content.body {
+                Body::Packed(place) => packed.push((position, object.object.content.as_chunk(*place), object)),
+                _ => others.push((position, object)),
+            }
+        }
+        packed.sort_by_key(|(_, chunk, _)| (chunk.place.pack, chunk.place.offset));
+        let whole = |chunk: &Chunk| 0..usize::try_from(chunk.size).unwrap_or(usize::MAX);
+        let wanted = packed.iter().map(|(_, chunk, _)| (*chunk, whole(chunk))).collect();
+        let mut packed = packed.into_iter();
+        let groups: Vec<_> = neighbours(wanted, GAP_BYTES, FETCH_BYTES)
+            .into_iter()
+            .map(|group| (packed.by_ref().take(group.len()).collect::<Vec<_>>(), group))
+            .collect();
+        let store = self.inner.clone();
+        let together = stream::iter(groups)
+            .map(move |(objects, group)| {
+                let fetched = store.clone().fetch(group);
+                async move {
+                    let named = objects.into_iter().zip(fetched.await).map(|((position, _, object), bytes)| {
+                        (position, bytes.map_err(|error| error.in_operation("load", object.location())))
+                    });
+                    stream::iter(named.collect::<Vec<_>>())
+                }
+            })
+            .buffered(READS_AT_ONCE)
+            .flatten();
+        let alone = stream::iter(others).then(|(position, object)| async move {
+            let read = async { object.load(ByteRange::All).await?.into_bytes().await };
+            (position, read.await)
+        });
+        together.chain(alone).boxed()
+    }
+}
