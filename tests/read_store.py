@@ -263,6 +263,10 @@ class Store:
             sys.exit(f"read_store: the store has format {description['format']!r}, this program knows {FORMAT!r}")
         if unknown := set(description["required_features"]) - FEATURES:
             sys.exit(f"read_store: the store needs features that this program does not know: {', '.join(unknown)}")
+        checksum = description.pop("checksum")
+        text = json.dumps(description, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if blake3(text.encode()).hexdigest() != checksum:
+            sys.exit("read_store: strongroom.json is damaged")
         self.folds_case = description["folds_case"]
         return self
 

@@ -256,9 +256,23 @@ async fn the_description_in_the_document_is_that_of_a_new_store() {
     let document = std::fs::read_to_string(document()).expect("the document");
     let (_, rest) = document.split_once("```json\n").expect("an example");
     let (example, _) = rest.split_once("```").expect("its end");
-    let id = serde_json::from_str::<Value>(example).expect("JSON")["id"].as_str().expect("an id").to_string();
+    let mut fields: Value = serde_json::from_str(example).expect("JSON");
+    let (id, checksum) = (fields["id"].clone(), fields["checksum"].clone());
+    let (id, checksum) = (id.as_str().expect("an id"), checksum.as_str().expect("a checksum"));
+    assert_eq!(sealed(example), example, "the example has its own checksum");
     let found = std::fs::read_to_string(folder.path().join("strongroom.json")).expect("the description");
-    assert_eq!(found, example.replace(&id, store.id()));
+    fields = serde_json::from_str(&found).expect("JSON");
+    let found_checksum = fields["checksum"].as_str().expect("a checksum");
+    assert_eq!(found, example.replace(id, store.id()).replace(checksum, found_checksum));
+}
+
+/// A description with the checksum that it should have.
+fn sealed(description: &str) -> String {
+    let mut fields: Value = serde_json::from_str(description).expect("JSON");
+    let checksum = fields.as_object_mut().expect("an object").remove("checksum").expect("a checksum");
+    fields.sort_all_objects();
+    let digest = strongroom::Digest::of(fields.to_string().as_bytes()).to_string();
+    description.replace(checksum.as_str().expect("text"), &digest)
 }
 
 #[tokio::test]
@@ -267,7 +281,7 @@ async fn capitals_are_encoded_where_the_backend_folds_case() {
     let sample = tiny().await;
     let path = sample.root().join("strongroom.json");
     let text = std::fs::read_to_string(&path).expect("the description");
-    std::fs::write(&path, text.replace("\"folds_case\": false", "\"folds_case\": true")).expect("write");
+    std::fs::write(&path, sealed(&text.replace("\"folds_case\": false", "\"folds_case\": true"))).expect("write");
     let store = strongroom::open(sample.root().to_str().expect("UTF-8")).await.expect("open");
     for location in ["Dag/UNIT/x", "dag/unit/y"] {
         store.store_bytes(&at(location), location.into()).await.expect("store");

@@ -48,6 +48,8 @@ pub(crate) struct Descriptor {
     pub chunk_bytes: ChunkSizes,
     /// Whether the backend takes `A` and `a` for the same name, so that capitals are encoded.
     pub folds_case: bool,
+    /// Of everything else in the file.
+    checksum: String,
 }
 
 impl Descriptor {
@@ -58,7 +60,7 @@ impl Descriptor {
             Err(error) if error.is_missing() => {}
             found => return found,
         }
-        let descriptor = Self {
+        let mut descriptor = Self {
             format: FORMAT.into(),
             required_features: Vec::new(),
             id: Nonce::draw(host)?.to_string(),
@@ -69,11 +71,14 @@ impl Descriptor {
             lease_seconds: config.lease.as_secs(),
             chunk_bytes: config.chunk_sizes,
             folds_case: folds_case(backend, host).await?,
+            checksum: String::new(),
         };
-        backend.store(&paths::fixed(paths::README_FILE)?, Source::from(README), &StoreOptions::default()).await?;
-        let mut text = serde_json::to_vec_pretty(&descriptor).map_err(|error| {
+        let unwritable = |error| {
             Error::new(ErrorKind::Internal, "create", "store", "its description can't be written").with_source(error)
-        })?;
+        };
+        descriptor.checksum = checksum(serde_json::to_value(&descriptor).map_err(unwritable)?);
+        backend.store(&paths::fixed(paths::README_FILE)?, Source::from(README), &StoreOptions::default()).await?;
+        let mut text = serde_json::to_vec_pretty(&descriptor).map_err(unwritable)?;
         text.push(b'\n');
         match backend.store(&paths::fixed(paths::STORE_FILE)?, Source::bytes(text), &StoreOptions::create()).await {
             // Somebody else was faster, or our own answer was lost: what stands there holds.
@@ -115,14 +120,18 @@ impl Descriptor {
             Some(other) => return unknown(format!("the store has format {other:?}, this program knows {FORMAT:?}")),
             None => return unknown("the store's format is not given".into()),
         }
+        let features = value.get("required_features").and_then(|features| features.as_array()).into_iter().flatten();
+        if let Some(feature) = features.filter_map(|feature| feature.as_str()).find(|name| !FEATURES.contains(name)) {
+            return unknown(format!("the store needs the feature {feature:?}"));
+        }
+        let found = checksum(value.clone());
         let descriptor: Self = serde_json::from_value(value).map_err(|error| damaged().with_source(error))?;
+        if descriptor.checksum != found {
+            return Err(damaged());
+        }
         check(&descriptor.config()).map_err(|error| damaged().with_source(error))?;
         if let Some(name) = descriptor.digests.iter().find(|name| !["md5", "sha256"].contains(&name.as_str())) {
             return unknown(format!("the store wants the digest {name:?}"));
-        }
-        if let Some(feature) = descriptor.required_features.iter().find(|feature| !FEATURES.contains(&feature.as_str()))
-        {
-            return unknown(format!("the store needs the feature {feature:?}"));
         }
         Ok(descriptor)
     }
@@ -172,6 +181,15 @@ fn check(config: &ContentConfig) -> Result<()> {
         return refuse("chunks are at most 64 MiB, and 16 MiB on average");
     }
     Ok(())
+}
+
+/// The BLAKE3 digest of a description without its checksum: compact, keys in order.
+fn checksum(mut value: serde_json::Value) -> String {
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("checksum");
+    }
+    value.sort_all_objects();
+    Digest::of(value.to_string().as_bytes()).to_string()
 }
 
 fn names_of(set: DigestSet) -> Vec<String> {

@@ -255,7 +255,7 @@ async fn swapped_files_are_noticed_by_readers_and_by_verification() {
 }
 
 #[tokio::test]
-async fn a_damaged_description_stops_everybody_or_changes_nothing_that_is_read() {
+async fn a_damaged_description_stops_everybody() {
     let victim = victim().await;
     let file = at("strongroom.json");
     let bytes = victim.backend.load_bytes(&file, ByteRange::All).await.expect("load");
@@ -265,23 +265,16 @@ async fn a_damaged_description_stops_everybody_or_changes_nothing_that_is_read()
         flipped[bit / 8] ^= 1 << (bit % 8);
         (format!("bit {bit}"), Bytes::from(flipped))
     });
-    let mut opened = 0;
     for (damage, damaged) in flips.chain(damages(&bytes)) {
         image.store_bytes(&file, damaged).await.expect("damage");
         match ContentStorage::open(image.clone(), OpenOptions::default()).await {
+            Ok(_) => assert_eq!(damage, "cut by a byte", "nothing but the newline at the end is in no checksum"),
             Err(error) => {
                 let kind = error.kind();
                 assert!([ErrorKind::Corrupt, ErrorKind::Unsupported].contains(&kind), "{damage}: {error:?}");
             }
-            Ok(store) => {
-                opened += 1;
-                for name in ["a/packed", "a/replaced", "b/whole", "p/3"] {
-                    assert_eq!(load(&store, name).await.expect(&damage), victim.names[name], "{damage}");
-                }
-            }
         }
     }
-    assert!(opened < bytes.len() * 8 / 2, "{opened}");
 }
 
 /// A handle that is open when the description goes is told by verification.

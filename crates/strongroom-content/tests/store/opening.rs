@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use strongroom_content::{ChunkSizes, Compression, ContentConfig, ContentStorage, Layout, OpenOptions};
-use strongroom_storage::{ByteRange, DigestSet, ErrorKind, ExternalStorage, ReadOnlyStorage};
+use strongroom_storage::{ByteRange, Digest, DigestSet, ErrorKind, ExternalStorage, ReadOnlyStorage};
 use strongroom_testkit::{Operation, RecordingStorage};
 
 use crate::support::{Backend, at, create, files, load, memory, noise, open, small_chunks};
@@ -35,11 +35,15 @@ async fn a_store_of_another_time_is_refused_and_left_alone() {
         ("\"digests\": []", "\"digests\": [\"crc7\"]", ErrorKind::Unsupported, "\"crc7\""),
         ("\"auto\"", "\"sideways\"", ErrorKind::Corrupt, "damaged"),
         ("129600", "0", ErrorKind::Corrupt, "damaged"),
+        ("129600", "129601", ErrorKind::Corrupt, "damaged"),
         ("4096", "4097", ErrorKind::Corrupt, "damaged"),
         ("{", "[", ErrorKind::Corrupt, "damaged"),
     ] {
         assert!(text.contains(from), "{from} is not in {text}");
-        backend.store_bytes(&file, text.replacen(from, to, 1).into()).await.expect("store");
+        let changed = text.replacen(from, to, 1);
+        // But for one, somebody meant it.
+        let changed = if to == "129601" { changed } else { sealed(&changed) };
+        backend.store_bytes(&file, changed.into()).await.expect("store");
         let before = files(&backend, "").await;
         for result in [
             ContentStorage::open(backend.clone(), OpenOptions::default()).await,
@@ -52,8 +56,20 @@ async fn a_store_of_another_time_is_refused_and_left_alone() {
         assert_eq!(files(&backend, "").await, before);
     }
     // What a later program adds without requiring it is passed over.
-    backend.store_bytes(&file, text.replacen('{', "{\"color\": \"blue\",", 1).into()).await.expect("store");
+    let colored = sealed(&text.replacen('{', "{\"color\": \"blue\",", 1));
+    backend.store_bytes(&file, colored.into()).await.expect("store");
     open(&backend).await.store_bytes(&at("a/b"), "1".into()).await.expect("store");
+}
+
+/// A description with the checksum that it should have, if it is one.
+fn sealed(description: &str) -> String {
+    let Ok(mut fields) = serde_json::from_str::<serde_json::Value>(description) else { return description.into() };
+    let Some(checksum) = fields.as_object_mut().and_then(|fields| fields.remove("checksum")) else {
+        return description.into();
+    };
+    fields.sort_all_objects();
+    let digest = Digest::of(fields.to_string().as_bytes()).to_string();
+    description.replace(checksum.as_str().expect("text"), &digest)
 }
 
 #[tokio::test]
