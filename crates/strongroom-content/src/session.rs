@@ -1,15 +1,18 @@
 //! Sessions: the marks of writers' work in flight, by which collectors know whom to wait for.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use futures::future::{Either, select};
 use strongroom_storage::{
     ByteRange, Digest, Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions,
 };
+use tokio::sync::Notify;
 
 use crate::nonce::Nonce;
 use crate::paths;
@@ -134,6 +137,18 @@ impl Session {
         let source = Source::bytes(format!("{beat}\n"));
         self.backend.store(&paths::session(&self.id, paths::BEAT)?, source, &options).await?;
         Ok(())
+    }
+
+    /// Does `work` to its end, and gives signs of life meanwhile when `progress` is told of some.
+    pub(crate) async fn beat_during<T>(&self, work: impl Future<Output = T>, progress: &Notify) -> T {
+        let mut work = pin!(work);
+        loop {
+            match select(&mut work, pin!(progress.notified())).await {
+                Either::Left((done, _)) => return done,
+                // Without it a collector may end the session, which is found out after publishing.
+                Either::Right(_) => self.beat().await.unwrap_or_default(),
+            }
+        }
     }
 
     /// Whether no collector has ended it.

@@ -7,6 +7,7 @@ use strongroom_storage::{
     ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, Location, PathSource, Result, Source,
     SourceFile, StoreOptions, unblock,
 };
+use tokio::sync::Notify;
 
 use super::{ContentWriter, Input, Taken};
 use crate::chunk::{Cell, List};
@@ -15,9 +16,12 @@ use crate::grid::GridHasher;
 use crate::nonce::Nonce;
 use crate::paths;
 use crate::record::Kind;
+use crate::session::Session;
 
 /// How much of a local file is read at a time, in bytes.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 256 << 10;
+/// After how many reads the writer gives a sign of life.
+const READS_AT_ONCE: usize = 256;
 
 /// What was seen of content on its way.
 #[derive(Debug)]
@@ -61,21 +65,28 @@ enum Hashed {
     Bytes(Bytes, Seen),
 }
 
-async fn hash_file(mut file: PathSource, set: DigestSet) -> Result<Hashed> {
-    unblock(move || {
-        let mut source = SourceFile::open(&file)?;
-        let mut hasher = ContentHasher::new(set);
-        let mut buffer = vec![0; READ_BYTES];
-        loop {
-            match source.read(&mut buffer)? {
-                0 => break,
-                length => hasher.update(&buffer[..length]),
+async fn hash_file(mut file: PathSource, set: DigestSet, session: &Session) -> Result<Hashed> {
+    let opened = file.clone();
+    let mut work =
+        unblock(move || Ok((SourceFile::open(&opened)?, ContentHasher::new(set), vec![0; READ_BYTES]))).await?;
+    let mut is_last = false;
+    while !is_last {
+        session.beat().await?;
+        (is_last, work) = unblock(move || {
+            let (source, hasher, buffer) = &mut work;
+            for _ in 0..READS_AT_ONCE {
+                match source.read(buffer)? {
+                    0 => return Ok((true, work)),
+                    length => hasher.update(&buffer[..length]),
+                }
             }
-        }
-        file.expected = Some(source.finish()?);
-        Ok(Hashed::File(file, hasher.finish()))
-    })
-    .await
+            Ok((false, work))
+        })
+        .await?;
+    }
+    let (source, hasher, _) = work;
+    file.expected = Some(unblock(move || source.finish()).await?);
+    Ok(Hashed::File(file, hasher.finish()))
 }
 
 async fn hash_bytes(bytes: Bytes, set: DigestSet) -> Result<Hashed> {
@@ -101,6 +112,7 @@ type Outcome = (Seen, Option<Nonce>);
 /// Names a whole file, or refuses to where there is one already.
 struct WholeNamer {
     hasher: ContentHasher,
+    progress: Arc<Notify>,
     nonce: Nonce,
     there: FindFile,
     outcome: Arc<Mutex<Option<Outcome>>>,
@@ -109,6 +121,7 @@ struct WholeNamer {
 impl ContentNamer for WholeNamer {
     fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
+        self.progress.notify_one();
     }
 
     fn location(&mut self) -> Result<Location> {
@@ -147,7 +160,7 @@ impl ContentWriter {
             return Ok(Kept::Not(input));
         }
         let hashed = match input {
-            Input::Path(file) => hash_file(file, set).await?,
+            Input::Path(file) => hash_file(file, set, &self.session).await?,
             Input::Bytes(bytes) => hash_bytes(bytes, set).await?,
             Input::Stream(_) => return Ok(Kept::Not(input)),
         };
@@ -173,9 +186,11 @@ impl ContentWriter {
     pub(super) async fn store_whole(&mut self, source: Source, set: DigestSet) -> Result<Taken> {
         let nonce = Nonce::draw(&*self.store.host)?;
         let outcome = Arc::new(Mutex::new(None));
+        let progress = Arc::new(Notify::new());
         let (catalog, session) = (self.store.catalog.clone(), self.session.clone());
         let namer = WholeNamer {
             hasher: ContentHasher::new(set),
+            progress: progress.clone(),
             nonce,
             there: Box::new(move |digest| {
                 let reliable =
@@ -184,7 +199,9 @@ impl ContentWriter {
             }),
             outcome: outcome.clone(),
         };
-        let stored = self.store.backend.store_named(source, Box::new(namer), &StoreOptions::create()).await;
+        let options = StoreOptions::create();
+        let stored = self.store.backend.store_named(source, Box::new(namer), &options);
+        let stored = self.session.beat_during(stored, &progress).await;
         let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (seen, nonce) = match (stored, outcome) {
             (Ok(stored), Some((seen, None))) => {

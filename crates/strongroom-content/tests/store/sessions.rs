@@ -7,7 +7,7 @@ use futures::channel::oneshot;
 use futures::future::join_all;
 use futures::{FutureExt, StreamExt, stream};
 use strongroom_content::{ContentConfig, ContentStorage, Layout, OpenOptions, PutOptions, Version};
-use strongroom_storage::{ByteRange, Error, ErrorKind, ExternalStorage, Source, StoreMode, StoreOptions};
+use strongroom_storage::{ByteRange, Error, ErrorKind, ExternalStorage, FileStorage, Source, StoreMode, StoreOptions};
 use strongroom_testkit::{NonExclusiveStorage, Operation, RecordingStorage, TestHost};
 
 use crate::collector::{all_content, end_sessions, publish_list, remove, standing_sessions};
@@ -169,6 +169,27 @@ async fn long_work_gives_signs_of_life() {
     batch.commit().await.expect("commit");
     assert!(count() >= 19, "{}", count());
     assert_eq!(files(recording.inner(), "gc/").await, []);
+}
+
+#[tokio::test]
+async fn storing_one_large_file_gives_signs_of_life() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = RecordingStorage::new(Arc::new(FileStorage::new(folder.path())));
+    let backend: Backend = Arc::new(recording.clone());
+    create(&backend, small_chunks().with_lease(Duration::from_secs(800))).await;
+    let host = Arc::new(TestHost::new(1));
+    let store = ContentStorage::open(backend, OpenOptions::default().with_host(host.clone())).await.expect("open");
+    let pieces = stream::iter(0..20).map(move |n| {
+        host.advance(Duration::from_secs(101));
+        Ok(noise(n, 1 << 20))
+    });
+    let mut batch = store.batch();
+    batch.put(at("a/stream"), Source::stream(pieces), layout(Layout::Whole));
+    batch.commit().await.expect("commit");
+    let lines = recording.lines();
+    let beats = lines.iter().filter(|line| line.ends_with(".beat") && line.starts_with("store gc/")).count();
+    // One each comes before and after it is stored.
+    assert!(beats >= 8, "{beats}: {lines:#?}");
 }
 
 #[tokio::test]
