@@ -6,6 +6,7 @@ mod listing;
 mod place;
 mod publish;
 mod reader;
+mod sharing;
 mod temporary;
 mod writer;
 
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-pub use config::{FileConfig, Sharing};
+pub use config::FileConfig;
+pub use sharing::Sharing;
 
 use crate::error::Result;
 use crate::location::Location;
@@ -39,6 +41,10 @@ use place::{Place, failed};
 ///
 /// Deleting removes the file and leaves its folder. A delete is durable when the file system next writes its journal, not
 /// before.
+///
+/// Permissions follow the umask, unless the root folder says otherwise by its own: where it is set-group-id and its group may
+/// write, the group may read and write all that is put there, whatever the umask; if besides everybody may read and enter it,
+/// everybody may read that too. [`share`](Self::share) sets them. A handle looks once, when it first puts something there.
 ///
 /// Where files without a name (`O_TMPFILE`) don't work, and for a moment when an object is replaced, unfinished files are in
 /// the folder `.strongroom-tmp` below the root. No folder of this name is listed, nor is a location with such a segment allowed.
@@ -74,6 +80,19 @@ impl FileStorage {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.place.root
+    }
+
+    /// Makes the root folder if need be, and gives it the permissions that say that all which is put there is shared.
+    ///
+    /// They hold for this storage and for every later one in this folder, of any process. What is there already keeps its
+    /// permissions, and other handles that have put something there go on as they did. The group is the one that the folder
+    /// has.
+    ///
+    /// # Errors
+    /// [`Denied`](crate::ErrorKind::Denied) if the folder is not shared so and belongs to somebody else or to a group of others;
+    /// [`Conflict`](crate::ErrorKind::Conflict) if it is a file.
+    pub async fn share(&self, sharing: Sharing) -> Result<()> {
+        self.on_thread(move |place| place.share(sharing)).await
     }
 
     async fn on_thread<T: Send + 'static>(

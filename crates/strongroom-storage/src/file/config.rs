@@ -11,44 +11,10 @@ use rustix::io::Errno;
 
 use crate::host::{Host, SystemHost};
 
-/// Who may use what is stored, as git's `core.sharedRepository` says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sharing {
-    /// Whom the umask of the process lets.
-    #[default]
-    Umask,
-    /// Besides, the group may read and write; new folders hand their group on to what is made in them.
-    Group,
-    /// Besides, the group may read and write, and everybody may read.
-    All,
-}
-
-impl Sharing {
-    /// The permissions of a file that the umask gave `mode`.
-    pub(super) fn file_mode(self, mode: u32) -> u32 {
-        match self {
-            Self::Umask => mode,
-            Self::Group => mode | 0o660,
-            Self::All => mode | 0o664,
-        }
-    }
-
-    /// The permissions of a folder that the umask gave `mode`.
-    pub(super) fn folder_mode(self, mode: u32) -> u32 {
-        match self {
-            Self::Umask => mode,
-            Self::Group => mode | 0o2770,
-            Self::All => mode | 0o2775,
-        }
-    }
-}
-
 /// How a [`FileStorage`](crate::FileStorage) is set up.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FileConfig {
-    /// Who may use what is stored.
-    pub shared: Sharing,
     /// Where the random names of temporary files come from.
     pub host: Arc<dyn Host>,
     /// Whether to try temporary files without a name.
@@ -60,12 +26,6 @@ pub struct FileConfig {
 }
 
 impl FileConfig {
-    /// The same for these users.
-    #[must_use]
-    pub fn with_shared(self, shared: Sharing) -> Self {
-        Self { shared, ..self }
-    }
-
     /// The same with another source of randomness.
     #[must_use]
     pub fn with_host(self, host: Arc<dyn Host>) -> Self {
@@ -83,13 +43,7 @@ impl FileConfig {
 
 impl Default for FileConfig {
     fn default() -> Self {
-        Self {
-            shared: Sharing::default(),
-            host: Arc::new(SystemHost::new()),
-            unnamed_files: cfg!(target_os = "linux"),
-            link,
-            sync: File::sync_all,
-        }
+        Self { host: Arc::new(SystemHost::new()), unnamed_files: cfg!(target_os = "linux"), link, sync: File::sync_all }
     }
 }
 

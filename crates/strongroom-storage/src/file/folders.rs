@@ -113,7 +113,7 @@ impl Place {
     fn share_folder(&self, path: &Path) -> io::Result<()> {
         if path.starts_with(&self.root) {
             let mode = std::fs::metadata(path)?.mode() & 0o7777;
-            let wanted = self.config.shared.folder_mode(mode);
+            let wanted = self.folder_mode(mode)?;
             if wanted != mode {
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(wanted))?;
             }

@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use rustix::io::Errno;
 
@@ -23,6 +23,8 @@ pub(super) const TEMPORARY_FOLDER: &str = ".strongroom-tmp";
 pub(super) struct Place {
     pub(super) root: PathBuf,
     pub(super) config: FileConfig,
+    /// The mode of the root as it was when something was first put there; 0 before.
+    pub(super) root_mode: AtomicU32,
     /// Whether temporary files without a name work here, as far as is known.
     pub(super) unnamed_files: AtomicBool,
     /// Whether a consumed source may become the object itself. Not after the fsync of one has failed: the next try would
@@ -37,6 +39,7 @@ impl Place {
         Self {
             // A later change of the working directory must not move the storage.
             root: std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()),
+            root_mode: AtomicU32::new(0),
             unnamed_files: AtomicBool::new(config.unnamed_files),
             config,
             sources_move: AtomicBool::new(true),

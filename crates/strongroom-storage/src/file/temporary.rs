@@ -106,7 +106,7 @@ impl Temporary {
     /// Gives the file the permissions it should have.
     fn share(&self) -> io::Result<()> {
         let mode = self.file.metadata()?.mode() & 0o7777;
-        let wanted = self.place.config.shared.file_mode(mode);
+        let wanted = self.place.file_mode(mode)?;
         if wanted == mode { Ok(()) } else { self.file.set_permissions(Permissions::from_mode(wanted)) }
     }
 

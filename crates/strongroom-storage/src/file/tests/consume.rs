@@ -126,7 +126,7 @@ async fn a_source_of_another_group_is_copied_so_that_the_object_has_the_group_of
     if !is_root() {
         return;
     }
-    let bench = Bench::with(FileConfig::default().with_shared(Sharing::Group));
+    let bench = Bench::new();
     std::fs::create_dir(bench.storage.root()).expect("a folder");
     std::os::unix::fs::chown(bench.storage.root(), None, Some(2000)).expect("chown");
     std::fs::set_permissions(bench.storage.root(), std::fs::Permissions::from_mode(0o2770)).expect("chmod");

@@ -7,31 +7,30 @@ use futures::TryStreamExt;
 use super::*;
 use crate::blocking;
 
-const PROJECT: u32 = 2000;
+pub(super) const PROJECT: u32 = 2000;
 
 /// A user with a group of their own, and perhaps in the project's.
 #[derive(Clone, Copy)]
-struct User {
-    id: u32,
-    in_project: bool,
-    umask: &'static str,
+pub(super) struct User {
+    pub(super) id: u32,
+    pub(super) in_project: bool,
+    pub(super) umask: &'static str,
 }
 
-const ANN: User = User { id: 61_001, in_project: true, umask: "077" };
-const BOB: User = User { id: 61_002, in_project: true, umask: "022" };
-const EVE: User = User { id: 61_003, in_project: false, umask: "022" };
+pub(super) const ANN: User = User { id: 61_001, in_project: true, umask: "077" };
+pub(super) const BOB: User = User { id: 61_002, in_project: true, umask: "022" };
+pub(super) const EVE: User = User { id: 61_003, in_project: false, umask: "022" };
 
 /// A folder on a machine with several users.
-struct Machine {
-    bench: Bench,
+pub(super) struct Machine {
+    pub(super) bench: Bench,
     test: PathBuf,
-    shared: &'static str,
     unnamed: bool,
 }
 
 impl Machine {
     /// One per way of making temporary files, with a root of these permissions that belongs to `owner` and the project.
-    fn each(shared: &'static str, owner: User, root_mode: u32) -> impl Iterator<Item = Self> {
+    pub(super) fn each(owner: User, root_mode: u32) -> impl Iterator<Item = Self> {
         [true, false].into_iter().map(move |unnamed| {
             let bench = Bench::new();
             set_mode(bench.folder.path(), 0o755);
@@ -43,13 +42,13 @@ impl Machine {
             // Copied by another process: a file that is open for writing anywhere can't be executed.
             run("cp", &[ours.to_str().expect("UTF-8"), test.to_str().expect("UTF-8")]);
             set_mode(&test, 0o755);
-            Self { bench, test, shared, unnamed }
+            Self { bench, test, unnamed }
         })
     }
 
     /// What a user's `steps` come to, one line each.
     #[track_caller]
-    fn run(&self, user: User, steps: &[&str]) -> Vec<String> {
+    pub(super) fn run(&self, user: User, steps: &[&str]) -> Vec<String> {
         let groups = if user.in_project { format!("--groups={PROJECT}") } else { "--clear-groups".into() };
         let mut command = Command::new("setpriv");
         command
@@ -57,7 +56,6 @@ impl Machine {
             .arg(&self.test)
             .args(["--exact", "--ignored", "--nocapture", "file::tests::users::the_steps_of_another_user"])
             .env("STRONGROOM_TEST_ROOT", self.bench.storage.root())
-            .env("STRONGROOM_TEST_SHARED", self.shared)
             .env("STRONGROOM_TEST_UNNAMED", self.unnamed.to_string())
             .env("STRONGROOM_TEST_UMASK", user.umask)
             .env("STRONGROOM_TEST_STEPS", steps.join("\n"))
@@ -72,7 +70,7 @@ impl Machine {
     }
 
     /// The permissions and group of what is at `path` below the root.
-    fn permissions(&self, path: &str) -> (u32, u32) {
+    pub(super) fn permissions(&self, path: &str) -> (u32, u32) {
         let found = std::fs::metadata(self.bench.storage.root().join(path)).expect(path);
         (found.permissions().mode() & 0o7777, found.gid())
     }
@@ -84,13 +82,8 @@ fn the_steps_of_another_user() {
     let setting = |name: &str| std::env::var(format!("STRONGROOM_TEST_{name}")).expect(name);
     let umask = u32::from_str_radix(&setting("UMASK"), 8).expect("octal");
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
-    let shared = match setting("SHARED").as_str() {
-        "group" => Sharing::Group,
-        "all" => Sharing::All,
-        _ => Sharing::Umask,
-    };
     let config = FileConfig { unnamed_files: setting("UNNAMED") == "true", ..FileConfig::default() };
-    let storage = Arc::new(FileStorage::with_config(setting("ROOT"), config.with_shared(shared)));
+    let storage = Arc::new(FileStorage::with_config(setting("ROOT"), config));
     let blocking = blocking::Storage::new(storage.clone());
     for step in setting("STEPS").lines() {
         let mut words = step.split(' ');
@@ -106,6 +99,10 @@ fn the_steps_of_another_user() {
             "load" => {
                 let loaded = blocking.load_bytes(&location(), ByteRange::All);
                 loaded.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            }
+            "share" => {
+                let sharing = if name == "group" { Sharing::Group } else { Sharing::All };
+                blocking::wait(storage.share(sharing)).map(|()| "shared".to_string())
             }
             "delete" => blocking.delete(&location()).map(|()| "deleted".to_string()),
             "exists" => blocking.exists(&location()).map(|exists| exists.to_string()),
@@ -125,8 +122,8 @@ fn users_of_one_group_replace_and_delete_each_others_objects() {
     if !is_root() {
         return;
     }
-    for (shared, root_mode) in [("group", 0o2770), ("all", 0o2775)] {
-        for machine in Machine::each(shared, ANN, root_mode) {
+    for root_mode in [0o2770, 0o2775] {
+        for machine in Machine::each(ANN, root_mode) {
             assert_eq!(machine.run(ANN, &["store a/b/c ann", "store d ann", "store d ann2"]), ["stored"; 3]);
             let steps = [
                 "load a/b/c",
@@ -145,11 +142,11 @@ fn users_of_one_group_replace_and_delete_each_others_objects() {
             let steps = ["load a/b/c", "load a/b/d", "store a/b/d ann", "delete a/e", "list", "store a/e ann"];
             let done = machine.run(ANN, &steps);
             assert_eq!(done, ["bob", "bob", "stored", "deleted", "a/b/c a/b/d", "stored"]);
-            let file = if shared == "group" { [0o660, 0o664] } else { [0o664; 2] };
+            let file = if root_mode == 0o2770 { [0o660, 0o664] } else { [0o664; 2] };
             assert_eq!(machine.permissions("a/b/d"), (file[0], PROJECT));
             assert_eq!(machine.permissions("a/b/c"), (file[1], PROJECT));
             for folder in ["a", "a/b"] {
-                assert_eq!(machine.permissions(folder), (if shared == "group" { 0o2770 } else { 0o2775 }, PROJECT));
+                assert_eq!(machine.permissions(folder), (root_mode, PROJECT));
             }
         }
     }
@@ -162,7 +159,7 @@ fn who_may_write_to_the_root_can_store_there_although_another_user_was_first() {
     }
     // With and without groups that are handed on.
     for root_mode in [0o770, 0o2770, 0o777] {
-        for machine in Machine::each("umask", ANN, root_mode) {
+        for machine in Machine::each(ANN, root_mode) {
             assert_eq!(machine.run(ANN, &["store ann 1", "store ann 2"]), ["stored"; 2]);
             assert_eq!(machine.run(BOB, &["store bob 1", "store bob 2", "load bob"]), ["stored", "stored", "2"]);
         }
@@ -174,8 +171,8 @@ fn who_can_not_write_can_read_everything() {
     if !is_root() {
         return;
     }
-    for (shared, root_mode) in [("umask", 0o755), ("all", 0o2775)] {
-        for machine in Machine::each(shared, BOB, root_mode) {
+    for (root_mode, file) in [(0o755, 0o644), (0o2775, 0o664)] {
+        for machine in Machine::each(BOB, root_mode) {
             assert_eq!(machine.run(BOB, &["store a/b bob", "store a/b bob2", "create c bob"]), ["stored"; 3]);
             let steps = ["load a/b", "load c", "exists a/b", "exists a/x", "list", "list a/"];
             assert_eq!(machine.run(EVE, &steps), ["bob2", "bob", "true", "false", "a/b c", "a/b"]);
@@ -188,7 +185,6 @@ fn who_can_not_write_can_read_everything() {
             let line = format!("denied: delete {root}/a/b: permission denied");
             assert_eq!(machine.run(EVE, &["delete a/b"]), [line]);
             assert_eq!(machine.run(EVE, &["load a/b"]), ["bob2"]);
-            let file = if shared == "umask" { 0o644 } else { 0o664 };
             assert_eq!((machine.permissions("a/b").0, machine.permissions("c").0), (file, file));
         }
     }
@@ -199,7 +195,7 @@ fn a_folder_that_may_not_be_read_is_an_error_only_to_who_asks_for_it() {
     if !is_root() {
         return;
     }
-    for machine in Machine::each("umask", BOB, 0o755) {
+    for machine in Machine::each(BOB, 0o755) {
         machine.run(BOB, &["store secret/a bob", "store open/a bob"]);
         set_mode(machine.bench.storage.root().join("secret"), 0o700);
         let steps = ["list open/", "list o", "load open/a", "list secret/", "list", "load secret/a", "exists secret/a"];
@@ -216,7 +212,7 @@ fn a_source_that_may_not_be_read_is_denied_and_leaves_nothing() {
     if !is_root() {
         return;
     }
-    for machine in Machine::each("umask", EVE, 0o755) {
+    for machine in Machine::each(EVE, 0o755) {
         let path = machine.bench.outside("source", "secret");
         set_mode(&path, 0o600);
         let done = machine.run(EVE, &[&format!("path new/a {}", path.display())]);
