@@ -31,7 +31,8 @@ pub use strongroom_content::{
 pub use strongroom_storage::{
     ByteRange, ByteStream, Capabilities, Digest, DigestSet, Digests, Durability, Error, ErrorKind, ExternalStorage,
     FileIdentity, FileStorage, Hasher, ListOptions, Listing, Loaded, LocalPath, Location, MemoryStorage, Metadata,
-    PrefixStorage, ReadOnlyStorage, Result, Source, StoreItem, StoreMode, StoreOptions, Stored, blocking, unblock,
+    PrefixStorage, ReadOnlyStorage, Result, Sharing, Source, StoreItem, StoreMode, StoreOptions, Stored, blocking,
+    unblock,
 };
 pub use strongroom_workflow as workflow;
 
@@ -43,6 +44,26 @@ pub use strongroom_workflow as workflow;
 /// [`ErrorKind::Invalid`] if it is no such URL; [`ErrorKind::Unsupported`] if this build has no storage of that kind.
 pub fn open_storage(url: &str) -> Result<Arc<dyn ExternalStorage>> {
     url::parse(url).map(url::StorageUrl::open)
+}
+
+/// Makes the folder at `url` if need be and shares it: what anybody puts there from now on is shared, see [`FileStorage::share`].
+///
+/// ```
+/// # use strongroom::{ContentConfig, Sharing};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let url = folder.path().join("store").display().to_string();
+/// strongroom::share_storage(&url, Sharing::Group).await?;
+/// let store = strongroom::create(&url, ContentConfig::default()).await?;
+/// # Ok::<(), strongroom::Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] if it is not a folder that `url` names; otherwise as for [`open_storage`] and
+/// [`FileStorage::share`].
+pub async fn share_storage(url: &str, sharing: Sharing) -> Result<()> {
+    url::parse(url)?.share(sharing).await
 }
 
 /// Opens the content store at `url`; see [`open_storage`] for URLs.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use strongroom_storage::{Error, ErrorKind, ExternalStorage, FileStorage, MemoryStorage, Result};
+use strongroom_storage::{Error, ErrorKind, ExternalStorage, FileStorage, MemoryStorage, Result, Sharing};
 
 /// A storage that is named but not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,16 @@ impl StorageUrl {
             Self::Memory(name) => {
                 let mut known = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
                 Arc::new(known.entry(name).or_default().clone())
+            }
+        }
+    }
+
+    pub(crate) async fn share(self, sharing: Sharing) -> Result<()> {
+        match self {
+            Self::File(path) => FileStorage::new(path).share(sharing).await,
+            Self::Memory(name) => {
+                let (url, detail) = (format!("memory://{name}"), "only folders can be shared; name one by its path");
+                Err(Error::new(ErrorKind::Invalid, "share", url, detail))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use strongroom::content::Compression;
-use strongroom::{ByteRange, DigestSet, Error, ErrorKind, Layout};
+use strongroom::{ByteRange, DigestSet, Error, ErrorKind, Layout, Sharing};
 
 use crate::commands::{
     cat, completions, cp, diff, digest, du, exists, get, init, log, ls, mv, put, restore, rm, stat, tag, verify,
@@ -122,6 +122,34 @@ impl From<CompressionWord> for Compression {
             CompressionWord::Auto => Self::Auto,
             CompressionWord::None => Self::None,
             CompressionWord::Zstd => Self::Zstd,
+        }
+    }
+}
+
+/// With whom a store is shared, as a word.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SharingWord {
+    /// The folder's group may read and write, others nothing
+    Group,
+    /// The folder's group may read and write, everybody may read
+    All,
+}
+
+impl SharingWord {
+    /// The word itself.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::All => "all",
+        }
+    }
+}
+
+impl From<SharingWord> for Sharing {
+    fn from(word: SharingWord) -> Self {
+        match word {
+            SharingWord::Group => Self::Group,
+            SharingWord::All => Self::All,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What every verb needs: which store is meant, and where to print.
 
-use strongroom::{ContentConfig, ContentStorage, Error, OpenOptions, Result};
+use strongroom::{ContentConfig, ContentStorage, Error, OpenOptions, Result, Sharing};
 
 use crate::args::Cli;
 use crate::exit::Exit;
@@ -59,6 +59,14 @@ impl Context {
     /// Those of [`strongroom::create_with`].
     pub async fn create(&self, config: ContentConfig) -> Result<ContentStorage> {
         strongroom::create_with(self.url(), config, options()).await
+    }
+
+    /// Shares the folder that the store is in, or will be.
+    ///
+    /// # Errors
+    /// Those of [`strongroom::share_storage`].
+    pub async fn share(&self, sharing: Sharing) -> Result<()> {
+        strongroom::share_storage(self.url(), sharing).await
     }
 
     /// Ends the call: what waits is printed, and an error is said.

@@ -10,6 +10,7 @@ mod look;
 mod machine;
 mod names;
 mod put;
+mod sharing;
 mod sources;
 mod support;
 mod transfer;

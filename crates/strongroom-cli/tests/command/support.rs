@@ -209,15 +209,57 @@ pub fn run_without_rights(place: &Place, words: &str) -> Ran {
     use std::os::unix::process::CommandExt;
     let mut command = place.command(words.split_whitespace());
     if is_root() {
-        // The folders that lead to the command may be closed to others.
-        let program = place.path("strongroom-for-all");
-        if !program.exists() {
-            fs::hard_link(STRONGROOM, &program).or_else(|_| fs::copy(STRONGROOM, &program).map(drop)).expect("a copy");
-        }
-        fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("ours");
-        command = Command::new(program);
+        command = Command::new(program_for_all(place));
         command.args(words.split_whitespace()).current_dir(place.path("")).env_remove("STRONGROOM_STORE");
         command.uid(NOBODY).gid(NOBODY).stdin(Stdio::null());
     }
     ran(&mut command)
+}
+
+/// The command where everybody can reach it: the folders that lead to it may be closed to others.
+fn program_for_all(place: &Place) -> PathBuf {
+    let program = place.path("strongroom-for-all");
+    if !program.exists() {
+        fs::hard_link(STRONGROOM, &program).or_else(|_| fs::copy(STRONGROOM, &program).map(drop)).expect("a copy");
+    }
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("ours");
+    program
+}
+
+/// A user with a group of their own, and perhaps in the project's.
+#[derive(Clone, Copy)]
+pub struct User {
+    pub id: u32,
+    pub in_project: bool,
+    pub umask: &'static str,
+}
+
+/// The group of a project.
+pub const PROJECT: u32 = 2000;
+
+impl User {
+    /// Runs a call given as words; only root can.
+    pub fn run(self, place: &Place, words: &str) -> Ran {
+        let program = program_for_all(place);
+        let words = words.split_whitespace().map(OsStr::new);
+        self.run_program(place, std::iter::once(program.as_os_str()).chain(words))
+    }
+
+    /// Runs a line of shell.
+    pub fn shell(self, place: &Place, line: &str) -> Ran {
+        self.run_program(place, ["sh", "-euc", line].map(OsStr::new))
+    }
+
+    fn run_program<'a>(self, place: &Place, program: impl IntoIterator<Item = &'a OsStr>) -> Ran {
+        let groups = if self.in_project { format!("--groups={PROJECT}") } else { "--clear-groups".into() };
+        let mut command = Command::new("setpriv");
+        command
+            .args([format!("--reuid={}", self.id), format!("--regid={}", self.id), groups])
+            .args(["sh", "-euc", "umask \"$0\"; exec \"$@\"", self.umask])
+            .args(program)
+            .current_dir(place.path(""))
+            .env_remove("STRONGROOM_STORE")
+            .stdin(Stdio::null());
+        ran(&mut command)
+    }
 }
