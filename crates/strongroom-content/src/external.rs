@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
@@ -34,6 +35,10 @@ impl ExternalStorage for ContentStorage {
 
     async fn load(&self, location: &Location, range: ByteRange) -> Result<Loaded> {
         self.find_for("load", location).await?.load(range).await
+    }
+
+    async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
+        self.find_for("load", location).await?.load_bytes(range).await
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

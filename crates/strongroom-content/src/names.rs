@@ -107,6 +107,8 @@ impl State {
 #[derive(Debug)]
 struct Kept {
     state: Arc<State>,
+    /// Where the version after it would be.
+    next: Location,
     /// When the head was last found without relying on what was known before, by the monotonic clock.
     answered: Duration,
     /// And in which epoch.
@@ -151,23 +153,24 @@ impl NameLog {
             kept.get(log)
                 .filter(|kept| now.saturating_sub(kept.answered) < self.head_age_max)
                 .filter(|kept| since.is_none_or(|since| kept.epoch >= since))
-                .map(|kept| (kept.state.clone(), kept.answered, kept.epoch))
+                .map(|kept| (kept.state.clone(), kept.next.clone(), kept.answered, kept.epoch))
         };
-        let encoded = log.encode(self.folds_case);
-        if let Some((state, answered, epoch)) = known {
-            let head = self.climb(&encoded, state.version).await?;
-            if head == state.version {
+        if let Some((state, next, answered, epoch)) = known {
+            if !self.backend.exists(&next).await? {
                 return Ok(state);
             }
+            let encoded = log.encode(self.folds_case);
+            let head = self.climb(&encoded, state.version + 1).await?;
             if let Ok(state) = self.load(log, &encoded, head, &state.runs).await? {
-                return Ok(self.keep(log, state, answered, epoch));
+                return self.keep(log, &encoded, state, answered, epoch);
             }
         }
+        let encoded = log.encode(self.folds_case);
         // A head whose runs are pruned while they are read has moved on; look again.
         for _ in 0..8 {
             let head = self.find_head(&encoded).await?;
             match self.load(log, &encoded, head, &[]).await? {
-                Ok(state) => return Ok(self.keep(log, state, now, epoch)),
+                Ok(state) => return self.keep(log, &encoded, state, now, epoch),
                 Err(lost) if self.find_head(&encoded).await? == head => {
                     return Err(lost_run(log, &paths::version(&encoded, lost)?, head));
                 }
@@ -235,8 +238,16 @@ impl NameLog {
         Ok(Ok(State { version, runs }))
     }
 
-    fn keep(&self, log: &LogName, state: State, answered: Duration, epoch: u64) -> Arc<State> {
+    fn keep(
+        &self,
+        log: &LogName,
+        encoded: &EncodedNamespace,
+        state: State,
+        answered: Duration,
+        epoch: u64,
+    ) -> Result<Arc<State>> {
         let state = Arc::new(state);
+        let next = paths::version(encoded, state.version + 1)?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_STATES && !kept.contains_key(log) {
             kept.clear();
@@ -244,10 +255,10 @@ impl NameLog {
         match kept.get_mut(log) {
             Some(known) if known.state.version > state.version => {}
             _ => {
-                kept.insert(log.clone(), Kept { state: state.clone(), answered, epoch });
+                kept.insert(log.clone(), Kept { state: state.clone(), next, answered, epoch });
             }
         }
-        state
+        Ok(state)
     }
 
     fn turn(&self, log: &LogName) -> Arc<tokio::sync::Mutex<()>> {

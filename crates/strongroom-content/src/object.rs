@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use strongroom_storage::{ByteRange, Digest, Digests, Error, Loaded, LocalPath, Location, Result};
 
 use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, List};
 use crate::content::{Body, Kept};
 use crate::entry::{Attributes, Entry, Object, from_microseconds};
+use crate::read::to_usize;
 use crate::store::Inner;
 use crate::version::Version;
 
@@ -135,6 +137,19 @@ impl ObjectRef {
         let range = range.resolve(content.size, &self.location)?;
         let stream = self.store.open_content(content, range.clone(), self.location.as_str()).await?;
         Ok(Loaded::new(&self.location, content.size, range, stream))
+    }
+
+    /// The bytes `range`, verified, in one piece.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub async fn load_bytes(&self, range: ByteRange) -> Result<Bytes> {
+        let content = &self.object.content;
+        let Body::Packed(place) = &content.body else { return self.load(range).await?.into_bytes().await };
+        let range = range.resolve(content.size, &self.location)?;
+        let bytes = self.store.read_chunk(&content.as_chunk(*place)).await;
+        let bytes = bytes.map_err(|error| error.in_operation("load", &self.location))?;
+        Ok(bytes.slice(to_usize(range.start)..to_usize(range.end)))
     }
 
     /// The file that the object is kept as, read-only, if it is kept whole on a local backend.

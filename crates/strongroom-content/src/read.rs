@@ -2,6 +2,7 @@
 
 mod file;
 mod lists;
+mod packs;
 mod path;
 
 use std::ops::Range;
@@ -14,7 +15,6 @@ use strongroom_storage::{ByteStream, Digest, Error, ErrorKind, Result, unblock};
 use crate::chunk::{Chunk, Place};
 use crate::compress::decompress;
 use crate::content::{Body, Content};
-use crate::nonce::Nonce;
 use crate::paths;
 use crate::record::Kind;
 use crate::store::Inner;
@@ -25,6 +25,8 @@ const FETCH_BYTES: u64 = 4 << 20;
 const FETCHES_AT_ONCE: usize = 2;
 /// More than this is verified on another thread.
 const UNBLOCK_BYTES: u64 = 64 << 10;
+
+pub(crate) use packs::PackReader;
 
 /// A chunk, and which of its bytes are wanted.
 pub(crate) type Wanted = (Chunk, Range<usize>);
@@ -78,7 +80,7 @@ impl Inner {
     pub(crate) async fn fetch(self: Arc<Self>, group: Vec<Wanted>) -> Vec<Result<Bytes>> {
         let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else { return Vec::new() };
         let (start, end) = (first.place.offset, last.place.offset + u64::from(last.place.stored));
-        let checked = match self.load_place(&first.place.pack, start..end).await {
+        let checked = match self.packs.read(&first.place.pack, start..end).await {
             Ok(stored) => {
                 let chunks: Vec<Chunk> = group.iter().map(|(chunk, _)| *chunk).collect();
                 let check = move || {
@@ -106,10 +108,6 @@ impl Inner {
             pieces.push(bytes.map(|bytes| bytes.slice(cut)));
         }
         pieces
-    }
-
-    async fn load_place(&self, pack: &Nonce, range: Range<u64>) -> Result<Bytes> {
-        self.backend.load_bytes(&paths::pack(pack)?, range.into()).await
     }
 
     /// A chunk, verified, from where it was last seen or from wherever it is.
@@ -143,7 +141,11 @@ impl Inner {
     async fn read_place(&self, chunk: &Chunk) -> Result<Option<Bytes>> {
         let place = &chunk.place;
         let range = place.offset..place.offset + u64::from(place.stored);
-        match self.load_place(&place.pack, range).await {
+        match self.packs.read(&place.pack, range).await {
+            Ok(stored) if stored.len() as u64 > UNBLOCK_BYTES => {
+                let chunk = *chunk;
+                unblock(move || Ok(check_chunk(&chunk, stored))).await
+            }
             Ok(stored) => Ok(check_chunk(chunk, stored)),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
@@ -202,6 +204,6 @@ pub(crate) fn damaged(subject: &str, what: &str) -> Error {
 }
 
 /// Offsets within what is held in memory fit `usize`.
-fn to_usize(offset: u64) -> usize {
+pub(crate) fn to_usize(offset: u64) -> usize {
     usize::try_from(offset).expect("an offset within memory fits usize")
 }

@@ -13,6 +13,7 @@ use crate::descriptor::Descriptor;
 use crate::entry::to_microseconds;
 use crate::names::{CommitInfo, NameLog};
 use crate::nonce::Nonce;
+use crate::read::PackReader;
 use crate::session::{Epoch, Sessions};
 
 /// Content-addressed storage over any backend: the same content is stored once, names come and go in atomic commits, every
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub host: Arc<dyn Host>,
     pub descriptor: Descriptor,
     pub catalog: Arc<Catalog>,
+    pub packs: PackReader,
     pub sessions: Sessions,
     pub names: NameLog,
     author: Arc<str>,
@@ -81,6 +83,7 @@ impl ContentStorage {
         let (grace, lease, epoch) = (descriptor.grace(), descriptor.lease(), Epoch::default());
         let inner = Inner {
             catalog: Arc::new(Catalog::new(backend.clone(), host.clone())),
+            packs: PackReader::new(backend.clone()),
             sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch.clone()),
             names: NameLog::new(
                 backend.clone(),

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 /// The result of every fallible call in strongroom.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -62,15 +63,17 @@ impl fmt::Display for ErrorKind {
 ///
 /// `Display` gives one line without the cause: `load dag/unit/a.xtc: chunk 17 is corrupt`. The cause is in
 /// [`source`](StdError::source).
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     operation: &'static str,
     subject: String,
     detail: String,
     may_have_happened: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -140,7 +143,7 @@ impl Error {
     /// The same error with its cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 

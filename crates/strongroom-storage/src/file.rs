@@ -1,5 +1,6 @@
 //! Plain files in a folder: anyone can read them with `cat`, and files that others put there are objects.
 
+mod cached;
 mod config;
 mod folders;
 mod listing;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 
 pub use config::FileConfig;
@@ -26,7 +28,7 @@ use crate::options::{
     ByteRange, Capabilities, ListOptions, Listing, Loaded, LocalPath, Metadata, StoreOptions, Stored,
 };
 use crate::source::Source;
-use crate::storage::{ContentNamer, ExternalStorage};
+use crate::storage::{ContentNamer, ExternalStorage, ObjectReader};
 use crate::unblock;
 use place::{Place, failed};
 
@@ -129,6 +131,25 @@ impl ExternalStorage for FileStorage {
 
     async fn load(&self, location: &Location, range: ByteRange) -> Result<Loaded> {
         reader::load(&self.place, location, range).await
+    }
+
+    async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
+        reader::load_bytes(&self.place, location, range).await
+    }
+
+    async fn reader(&self, location: &Location) -> Result<Option<Arc<dyn ObjectReader>>> {
+        Ok(Some(Arc::new(reader::open(&self.place, location).await?)))
+    }
+
+    async fn exists(&self, location: &Location) -> Result<bool> {
+        if let Some(exists) = self.place.exists_cached(location)? {
+            return Ok(exists);
+        }
+        match self.metadata(location).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

@@ -31,5 +31,5 @@ pub use options::{
 pub use prefix::PrefixStorage;
 pub use read_only::ReadOnlyStorage;
 pub use source::{FileIdentity, PathSource, Source, SourceFile};
-pub use storage::{ContentNamer, ExternalStorage};
+pub use storage::{ContentNamer, ExternalStorage, ObjectReader};
 pub use unblock::unblock;

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::options::{
     StoreOptions, Stored,
 };
 use crate::source::Source;
-use crate::storage::{ContentNamer, ExternalStorage};
+use crate::storage::{ContentNamer, ExternalStorage, ObjectReader};
 
 /// What is below one location of another storage.
 ///
@@ -120,6 +121,20 @@ impl ContentNamer for PrefixNamer {
     }
 }
 
+/// A reader whose errors speak of the location as it is called here.
+#[derive(Debug)]
+struct PrefixReader {
+    inner: Arc<dyn ObjectReader>,
+    storage: PrefixStorage,
+}
+
+#[async_trait]
+impl ObjectReader for PrefixReader {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        self.inner.read(range).await.map_err(self.storage.renamed())
+    }
+}
+
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ExternalStorage for PrefixStorage {
@@ -177,6 +192,12 @@ impl ExternalStorage for PrefixStorage {
     async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
         let inward = self.inward("load", location)?;
         self.inner.load_bytes(&inward, range).await.map_err(self.renamed())
+    }
+
+    async fn reader(&self, location: &Location) -> Result<Option<Arc<dyn ObjectReader>>> {
+        let inward = self.inward("load", location)?;
+        let inner = self.inner.reader(&inward).await.map_err(self.renamed())?;
+        Ok(inner.map(|inner| Arc::new(PrefixReader { inner, storage: self.clone() }) as Arc<dyn ObjectReader>))
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

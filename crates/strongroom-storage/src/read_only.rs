@@ -16,7 +16,7 @@ use crate::options::{
     Stored,
 };
 use crate::source::Source;
-use crate::storage::{ContentNamer, ExternalStorage};
+use crate::storage::{ContentNamer, ExternalStorage, ObjectReader};
 
 /// Another storage, to be read only: every write is [`ErrorKind::Denied`].
 #[derive(Clone, Debug)]
@@ -92,6 +92,10 @@ impl ExternalStorage for ReadOnlyStorage {
 
     async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
         self.inner.load_bytes(location, range).await
+    }
+
+    async fn reader(&self, location: &Location) -> Result<Option<Arc<dyn ObjectReader>>> {
+        self.inner.reader(location).await
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

@@ -1,7 +1,9 @@
 //! The trait that every backend implements, and its promises.
 
 use std::fmt::{Debug, Display};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -147,6 +149,15 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
         }
     }
 
+    /// Opens the object at `location` for many reads, if that is faster than [`load`](Self::load) each time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`] if there is no object.
+    async fn reader(&self, location: &Location) -> Result<Option<Arc<dyn ObjectReader>>> {
+        let _ = location;
+        Ok(None)
+    }
+
     /// A page of the listing, in byte order. The size is given where it costs nothing.
     ///
     /// The provided method lists everything under the prefix and sorts it.
@@ -240,6 +251,17 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
             "this storage keeps no local files; load it to a file of yours",
         ))
     }
+}
+
+/// An object that stays open: every read is of the version that was there when it was opened, also when it is replaced or
+/// deleted meanwhile.
+#[async_trait]
+pub trait ObjectReader: Debug + Send + Sync + 'static {
+    /// Exactly the bytes `range`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if the object has fewer bytes.
+    async fn read(&self, range: Range<u64>) -> Result<Bytes>;
 }
 
 /// Looks at content while it is stored, and names the object when it has seen all of it.

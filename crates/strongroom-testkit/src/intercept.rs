@@ -10,7 +10,8 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
     ByteRange, ByteStream, Capabilities, ContentNamer, DigestSet, Digests, Error, ErrorKind, ExternalStorage,
-    ListOptions, Listing, Loaded, LocalPath, Location, Metadata, Result, Source, StoreItem, StoreOptions, Stored,
+    ListOptions, Listing, Loaded, LocalPath, Location, Metadata, ObjectReader, Result, Source, StoreItem, StoreOptions,
+    Stored,
 };
 
 use crate::operation::Operation;
@@ -194,6 +195,11 @@ impl<I: Intercept> ExternalStorage for Intercepted<I> {
 
     async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
         self.load(location, range).await?.into_bytes().await
+    }
+
+    /// None: every read is a request of its own, so that the interceptor sees it.
+    async fn reader(&self, _: &Location) -> Result<Option<Arc<dyn ObjectReader>>> {
+        Ok(None)
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

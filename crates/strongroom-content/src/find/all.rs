@@ -79,10 +79,8 @@ impl ContentStorage {
             })
             .buffered(READS_AT_ONCE)
             .flatten();
-        let alone = stream::iter(others).then(|(position, object)| async move {
-            let read = async { object.load(ByteRange::All).await?.into_bytes().await };
-            (position, read.await)
-        });
+        let alone = stream::iter(others)
+            .then(|(position, object)| async move { (position, object.load_bytes(ByteRange::All).await) });
         together.chain(alone).boxed()
     }
 }

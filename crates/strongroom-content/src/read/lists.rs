@@ -117,7 +117,7 @@ impl Inner {
     pub(crate) async fn read_list_at<T: ListItem>(&self, object: &Digest, place: &Place, size: u32) -> Result<Vec<T>> {
         let pack = paths::pack(&place.pack)?;
         let range = place.offset..place.offset + u64::from(place.stored);
-        let stored = self.backend.load_bytes(&pack, range.into()).await?;
+        let stored = self.packs.read(&place.pack, range).await?;
         if stored.len() as u64 != u64::from(place.stored) {
             return Err(Malformed("it ends in the middle of a list").in_file(&pack));
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use rustix::io::Errno;
 
+use super::cached::{self, Purpose};
 use super::config::FileConfig;
 use super::folders::FolderIdentity;
 use crate::error::{Error, ErrorKind, Result};
@@ -69,6 +70,18 @@ impl Place {
         self.config.host.fill_random(&mut nonce)?;
         let name = format!("{:032x}", u128::from_be_bytes(nonce));
         Ok(self.root.join(TEMPORARY_FOLDER).join(name))
+    }
+
+    /// Whether there is an object at `location`, if that is known without waiting.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] as for [`path`](Self::path).
+    pub(super) fn exists_cached(&self, location: &Location) -> Result<Option<bool>> {
+        Ok(match cached::open(&self.path("exists", location)?, Purpose::Look) {
+            Some(Ok(file)) => file.metadata().ok().map(|metadata| metadata.is_file()),
+            Some(Err(error)) if is_absent(&error) => Some(false),
+            _ => None,
+        })
     }
 
     /// The size and times of the object at `location`, of which only regular files count.

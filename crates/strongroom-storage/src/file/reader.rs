@@ -6,14 +6,17 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use rustix::fs::OFlags;
 
-use super::place::{Place, failed};
-use crate::error::{Error, Result};
+use super::cached::{self, Purpose};
+use super::place::{Place, failed, is_absent};
+use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{ByteRange, Loaded};
+use crate::storage::ObjectReader;
 use crate::unblock;
 
 /// How much is read at a time, in bytes.
@@ -21,38 +24,25 @@ const PIECE_BYTES: u64 = 1 << 20;
 
 /// Opens an object; what fits one piece is read at once.
 pub(super) async fn load(place: &Arc<Place>, location: &Location, range: ByteRange) -> Result<Loaded> {
-    let (opened, asked) = (location.clone(), place.clone());
-    let (file, size, range, first) = unblock(move || {
-        let path = asked.path("load", &opened)?;
-        // Opening a FIFO must not wait for a writer.
-        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-        let file = match File::options().read(true).custom_flags(flags).open(&path) {
-            Ok(file) => file,
-            Err(error) => {
-                // A socket can't be opened, nor can many a folder; there is no object either way.
-                asked.look_up("load", &opened)?;
-                return Err(failed("load", &opened, &path, error));
-            }
-        };
-        let metadata = file.metadata().map_err(|error| failed("load", &opened, &path, error))?;
-        if !metadata.is_file() {
-            return Err(Error::missing("load", &opened));
+    let OpenFile { file, path, size } = open(place, location).await?;
+    let range = range.resolve(size, location)?;
+    let start = range.start..range.end.min(range.start + PIECE_BYTES);
+    let first = match cached::read(&file, &start) {
+        Some(first) => first,
+        None => {
+            let (reading, path) = (file.clone(), path.clone());
+            unblock(move || read(&reading, &path, &start)).await?
         }
-        let range = range.resolve(metadata.len(), &opened)?;
-        let first = read_piece(&file, &path, &range)?;
-        Ok((file, metadata.len(), range, first))
-    })
-    .await?;
+    };
     let rest = range.start + first.len() as u64..range.end;
-    let path = place.path("load", location)?;
-    let more = stream::try_unfold((Arc::new(file), rest), move |(file, left)| {
+    let more = stream::try_unfold((file, rest), move |(file, left)| {
         let path = path.clone();
         async move {
             if left.is_empty() {
                 return Ok(None);
             }
-            let (reading, wanted) = (file.clone(), left.clone());
-            let piece = unblock(move || read_piece(&reading, &path, &wanted)).await?;
+            let (reading, wanted) = (file.clone(), left.start..left.end.min(left.start + PIECE_BYTES));
+            let piece = unblock(move || read(&reading, &path, &wanted)).await?;
             // Somebody cut the file: the stream ends early, which is an error to its reader.
             let next = left.start + piece.len() as u64..left.end;
             Ok((!piece.is_empty()).then_some((piece, (file, next))))
@@ -62,9 +52,74 @@ pub(super) async fn load(place: &Arc<Place>, location: &Location, range: ByteRan
     Ok(Loaded::new(location, size, range, first.chain(more)))
 }
 
-/// The first bytes of `range`, up to one piece; fewer only where the file ends.
-fn read_piece(file: &File, path: &Path, range: &Range<u64>) -> Result<Bytes> {
-    let length = usize::try_from(PIECE_BYTES.min(range.end - range.start)).expect("a piece fits memory");
+/// Bytes of an object, in one piece.
+pub(super) async fn load_bytes(place: &Arc<Place>, location: &Location, range: ByteRange) -> Result<Bytes> {
+    let opened = open(place, location).await?;
+    opened.read(range.resolve(opened.size, location)?).await
+}
+
+/// Opens an object.
+pub(super) async fn open(place: &Arc<Place>, location: &Location) -> Result<OpenFile> {
+    let path = place.path("load", location)?;
+    match cached::open(&path, Purpose::Read) {
+        Some(Ok(file)) => return OpenFile::new(file, &path, location),
+        Some(Err(error)) if is_absent(&error) => return Err(failed("load", location, &path, error)),
+        _ => {}
+    }
+    let (place, location) = (place.clone(), location.clone());
+    unblock(move || {
+        // Opening a FIFO must not wait for a writer.
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        match File::options().read(true).custom_flags(flags).open(&path) {
+            Ok(file) => OpenFile::new(file, &path, &location),
+            Err(error) => {
+                // A socket can't be opened, nor can many a folder; there is no object either way.
+                place.look_up("load", &location)?;
+                Err(failed("load", &location, &path, error))
+            }
+        }
+    })
+    .await
+}
+
+/// An open object.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: Arc<File>,
+    path: Arc<Path>,
+    size: u64,
+}
+
+impl OpenFile {
+    fn new(file: File, path: &Path, location: &Location) -> Result<Self> {
+        let metadata = file.metadata().map_err(|error| failed("load", location, path, error))?;
+        if !metadata.is_file() {
+            return Err(Error::missing("load", location));
+        }
+        Ok(Self { file: Arc::new(file), path: path.into(), size: metadata.len() })
+    }
+}
+
+#[async_trait]
+impl ObjectReader for OpenFile {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        if let Some(bytes) = cached::read(&self.file, &range) {
+            return Ok(bytes);
+        }
+        let (file, path) = (self.file.clone(), self.path.clone());
+        let length = range.end.saturating_sub(range.start);
+        let ended = Error::new(ErrorKind::Corrupt, "load", self.path.display(), "it ends before what is to be read");
+        if range.end > self.size {
+            return Err(ended);
+        }
+        let bytes = unblock(move || read(&file, &path, &range)).await?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(ended) }
+    }
+}
+
+/// The bytes `range`; fewer only where the file ends.
+fn read(file: &File, path: &Path, range: &Range<u64>) -> Result<Bytes> {
+    let length = usize::try_from(range.end - range.start).expect("what is read at once fits memory");
     let mut buffer = vec![0; length];
     let mut filled = 0;
     while filled < length {

@@ -1,0 +1,90 @@
+//! Reading packs, of which those that were read lately stay open.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use strongroom_storage::{ExternalStorage, ObjectReader, Result};
+
+use crate::nonce::Nonce;
+use crate::paths;
+
+/// How many packs stay open. A process can usually have 1,024 files open in all.
+const OPEN_MAX: usize = 128;
+
+/// The packs of a backend, to be read from.
+///
+/// A pack never changes, so an open one can be read for as long as one likes; if it was deleted meanwhile, its content is still
+/// what it was.
+#[derive(Debug)]
+pub(crate) struct PackReader {
+    backend: Arc<dyn ExternalStorage>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    packs: HashMap<Nonce, Pack>,
+    /// How many reads there were.
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Pack {
+    reader: Arc<dyn ObjectReader>,
+    /// When it was last read, by the clock above.
+    used: u64,
+}
+
+impl PackReader {
+    pub(crate) fn new(backend: Arc<dyn ExternalStorage>) -> Self {
+        Self { backend, open: Mutex::default() }
+    }
+
+    /// The bytes `range` of a pack.
+    ///
+    /// # Errors
+    /// `Missing` if there is no such pack; `Corrupt` or `Invalid` if it is shorter; those of the backend.
+    pub(crate) async fn read(&self, pack: &Nonce, range: Range<u64>) -> Result<Bytes> {
+        let known = {
+            let mut open = self.open();
+            open.clock += 1;
+            let now = open.clock;
+            open.packs.get_mut(pack).map(|pack| {
+                pack.used = now;
+                pack.reader.clone()
+            })
+        };
+        if let Some(reader) = known {
+            match reader.read(range.clone()).await {
+                Ok(bytes) => return Ok(bytes),
+                // An open file can go bad by itself, as on a network file system whose server has started anew.
+                Err(_) => drop(self.open().packs.remove(pack)),
+            }
+        }
+        let location = paths::pack(pack)?;
+        match self.backend.reader(&location).await? {
+            Some(reader) => {
+                self.keep(*pack, reader.clone());
+                reader.read(range).await
+            }
+            None => self.backend.load_bytes(&location, range.into()).await,
+        }
+    }
+
+    fn keep(&self, pack: Nonce, reader: Arc<dyn ObjectReader>) {
+        let mut open = self.open();
+        if open.packs.len() >= OPEN_MAX
+            && let Some(oldest) = open.packs.iter().min_by_key(|(_, pack)| pack.used).map(|(nonce, _)| *nonce)
+        {
+            open.packs.remove(&oldest);
+        }
+        let used = open.clock;
+        open.packs.insert(pack, Pack { reader, used });
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
