@@ -21,6 +21,7 @@
 
 mod url;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use strongroom_content as content;
@@ -64,6 +65,14 @@ pub fn open_storage(url: &str) -> Result<Arc<dyn ExternalStorage>> {
 /// [`FileStorage::share`].
 pub async fn share_storage(url: &str, sharing: Sharing) -> Result<()> {
     url::parse(url)?.share(sharing).await
+}
+
+/// The local folder that the storage at `url` is in, where it is in one.
+///
+/// # Errors
+/// As for [`open_storage`].
+pub fn local_root(url: &str) -> Result<Option<PathBuf>> {
+    url::parse(url).map(url::StorageUrl::local_root)
 }
 
 /// Opens the content store at `url`; see [`open_storage`] for URLs.

@@ -39,6 +39,13 @@ pub(crate) fn parse(text: &str) -> Result<StorageUrl> {
 }
 
 impl StorageUrl {
+    pub(crate) fn local_root(self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Memory(_) => None,
+        }
+    }
+
     pub(crate) fn open(self) -> Arc<dyn ExternalStorage> {
         match self {
             Self::File(path) => Arc::new(FileStorage::new(path)),
@@ -70,6 +77,14 @@ mod tests {
         assert_eq!(parse("/abs").expect("path"), StorageUrl::File("/abs".into()));
         assert_eq!(parse("file:///a%20b/c").expect("URL"), StorageUrl::File("/a b/c".into()));
         assert_eq!(parse("memory://x").expect("URL"), StorageUrl::Memory("x".into()));
+    }
+
+    #[test]
+    fn a_storage_in_a_folder_has_a_local_root() {
+        let root = |text| parse(text).expect(text).local_root();
+        assert_eq!(root("some/dir"), Some("some/dir".into()));
+        assert_eq!(root("file:///a%20b/c"), Some("/a b/c".into()));
+        assert_eq!(root("memory://x"), None);
     }
 
     #[test]

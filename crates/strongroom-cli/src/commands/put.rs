@@ -1,6 +1,6 @@
 //! `strongroom put`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -16,7 +16,7 @@ use crate::exit::{Exit, Tally};
 use crate::format::{count, digests_json, line, size};
 use crate::lookup;
 use crate::progress::Bar;
-use crate::scan::{self, FolderIdentity, Found, Scan};
+use crate::scan::{self, Found, Scan};
 
 /// How much of stdin is taken at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -126,9 +126,14 @@ async fn put_folder(args: &PutArgs, context: &Context) -> Result<Exit> {
         None => scan::own_name(&args.source)?,
     };
     let store = context.open_to_put().await?;
-    let (folder, itself) = (args.source.clone(), folder_of(&store).await);
+    let folder = args.source.clone();
+    let itself = strongroom::local_root(context.url())?;
     let refuse_links = args.symlinks == Symlinks::Refuse;
-    let Scan { found, bad, skipped } = unblock(move || Ok(scan::scan(&folder, itself, refuse_links))).await?;
+    let Scan { found, bad, skipped } = unblock(move || {
+        let itself = itself.as_deref().and_then(scan::identity_of_folder);
+        Ok(scan::scan(&folder, itself, refuse_links))
+    })
+    .await?;
     for path in skipped {
         context.output.note(&format!("left out {}, which is the store itself", path.display()));
     }
@@ -188,13 +193,6 @@ impl PutArgs {
         let options = options.with_attributes(found.attributes.clone());
         batch.put(location, found.into_source(), options);
     }
-}
-
-/// The folder that the store is in, where it is in one.
-async fn folder_of(store: &ContentStorage) -> Option<FolderIdentity> {
-    let description = Location::parse("strongroom.json").ok()?;
-    let path = store.backend().local_path(&description).await.ok()?;
-    path.path().parent().and_then(|folder: &Path| scan::identity_of_folder(folder))
 }
 
 fn print(receipt: &BatchReceipt, context: &Context) -> Result<()> {
