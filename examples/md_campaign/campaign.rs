@@ -1,6 +1,7 @@
 //! The units of the campaign: set-up, equilibration, replicas, analysis; later a longer replica and a check of restarts.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -124,8 +125,8 @@ fn extend(context: &UnitContext) -> Result<Value, UnitError> {
     let mut fluid = Fluid::resume(load(context, &before.checkpoints[1])?);
     let trajectory = context.permanent.register("trajectory.dcd")?;
     let path = context.scratch.join("trajectory.dcd");
-    // A local file of the storage is not to be written to, so it is copied.
-    fs::copy(context.load_path(&before.trajectory)?, &path)?;
+    // A local file of the storage is not to be written to, so it is copied: its bytes, and not its permissions.
+    io::copy(&mut File::open(context.load_path(&before.trajectory)?)?, &mut File::create(&path)?)?;
     let mut recorder = Recorder::new(Trajectory::append(&path)?, &context.scratch.join("energies.csv"))?;
     let energies = context.permanent.register("energies.csv")?;
     let means = Means::of(&recorder.run(&mut fluid, MORE_FRAMES)?, &fluid)?;

@@ -80,7 +80,7 @@ impl Descriptor {
         backend.store(&paths::fixed(paths::README_FILE)?, Source::from(README), &StoreOptions::default()).await?;
         let mut text = serde_json::to_vec_pretty(&descriptor).map_err(unwritable)?;
         text.push(b'\n');
-        match backend.store(&paths::fixed(paths::STORE_FILE)?, Source::bytes(text), &StoreOptions::create()).await {
+        match backend.store(&paths::fixed(paths::STORE_FILE)?, Source::bytes(text), &paths::once()).await {
             // Somebody else was faster, or our own answer was lost: what stands there holds.
             Err(error) if error.is_already_exists() || error.may_have_happened() => match Self::read(backend).await {
                 Err(none) if none.is_missing() => Err(error),

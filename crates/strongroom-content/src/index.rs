@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_storage::{ExternalStorage, Result, Source, StoreOptions};
+use strongroom_storage::{ExternalStorage, Result, Source};
 
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::envelope::{self, Magic};
@@ -68,6 +68,6 @@ pub(crate) async fn write(backend: &dyn ExternalStorage, nonce: &Nonce, tables: 
     let table = decode(&directory).map_err(|malformed| malformed.in_file(nonce))?;
     let mut file = MAGIC.to_vec();
     file.extend_from_slice(&envelope::seal(MAGIC, MAGIC.len() as u64, &directory));
-    backend.store(&paths::index(nonce)?, Source::bytes(file), &StoreOptions::create()).await?;
+    backend.store(&paths::index(nonce)?, Source::bytes(file), &paths::once()).await?;
     Ok(table)
 }

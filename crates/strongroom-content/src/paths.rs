@@ -1,6 +1,6 @@
-//! Where everything of a store lies in its backend. `FORMAT.md` has the map.
+//! Where everything of a store lies in its backend, and how it is put there. `FORMAT.md` has the map.
 
-use strongroom_storage::{Digest, Location, Result};
+use strongroom_storage::{Digest, Location, Result, StoreOptions};
 
 use crate::namespace::{Namespace, decode_segment, encode_segment};
 use crate::nonce::Nonce;
@@ -19,6 +19,11 @@ pub(crate) const LIST: &str = ".list";
 
 /// The largest version a namespace can have is one less.
 pub(crate) const VERSIONS: u64 = 1 << 40;
+
+/// How a file is stored that never changes.
+pub(crate) fn once() -> StoreOptions {
+    StoreOptions::create().with_read_only(true)
+}
 
 pub(crate) fn fixed(name: &str) -> Result<Location> {
     Location::parse(name)

@@ -11,9 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use strongroom_storage::{
-    ByteStream, Digest, DigestSet, Digests, PathSource, Result, Source, SourceFile, StoreOptions, unblock,
-};
+use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, PathSource, Result, Source, SourceFile, unblock};
 
 use crate::catalog::Found;
 use crate::chunk::{List, ListItem, Method, Place, encode_list_body};
@@ -216,7 +214,7 @@ impl ContentWriter {
                 let pieces = std::mem::take(&mut pack.pieces);
                 let source = Source::stream(stream::iter(pieces.into_iter().map(Ok)));
                 let location = paths::pack(&pack.nonce)?;
-                store.backend.store(&location, source, &StoreOptions::create()).await?;
+                store.backend.store(&location, source, &paths::once()).await?;
                 session.saw(location);
                 let table = Table { packs: [pack.nonce].into(), records: Records::of(&pack.records) };
                 store.catalog.stored_pack(&pack, table);

@@ -49,6 +49,8 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Which digests of the content to compute on the way; none by default.
     pub digests: DigestSet,
+    /// Whether nobody is meant to write to the object's own file, where it is one. It can be replaced and deleted all the same.
+    pub read_only: bool,
 }
 
 impl StoreOptions {
@@ -74,6 +76,12 @@ impl StoreOptions {
     #[must_use]
     pub fn with_digests(self, digests: DigestSet) -> Self {
         Self { digests, ..self }
+    }
+
+    /// The same options for an object's own file that nobody is meant to write to, or that may be written to.
+    #[must_use]
+    pub fn with_read_only(self, read_only: bool) -> Self {
+        Self { read_only, ..self }
     }
 }
 

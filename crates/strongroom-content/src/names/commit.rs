@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream;
-use strongroom_storage::{Error, ErrorKind, Location, Result, Source, StoreOptions};
+use strongroom_storage::{Error, ErrorKind, Location, Result, Source};
 
 use super::{LogName, NameLog, State};
 use crate::entry::{Entry, Object};
@@ -139,7 +139,7 @@ impl NameLog {
         let location = paths::version(&encoded, version)?;
         let pieces = self.build(log, &state, entries, info, version).await?;
         let source = Source::stream(stream::iter(pieces.into_iter().map(Ok::<Bytes, Error>)));
-        match self.backend.store(&location, source, &StoreOptions::create()).await {
+        match self.backend.store(&location, source, &paths::once()).await {
             Ok(_) => Ok(Some(Published { version, made: true })),
             Err(error) if error.is_already_exists() => {
                 Ok(self.is_own(&location, info).await?.then_some(Published { version, made: true }))

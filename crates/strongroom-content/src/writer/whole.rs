@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use strongroom_storage::{
     ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, Location, PathSource, Result, Source,
-    SourceFile, StoreOptions, unblock,
+    SourceFile, unblock,
 };
 use tokio::sync::Notify;
 
@@ -199,7 +199,7 @@ impl ContentWriter {
             }),
             outcome: outcome.clone(),
         };
-        let options = StoreOptions::create();
+        let options = paths::once();
         let stored = self.store.backend.store_named(source, Box::new(namer), &options);
         let stored = self.session.beat_during(stored, &progress).await;
         let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -110,6 +110,14 @@ impl Temporary {
         if wanted == mode { Ok(()) } else { self.file.set_permissions(Permissions::from_mode(wanted)) }
     }
 
+    /// Takes the permission to write from everybody.
+    fn forbid_writing(&self) {
+        if let Ok(metadata) = self.file.metadata() {
+            // It protects from carelessness only: a file system without permissions can keep the object all the same.
+            let _ = self.file.set_permissions(Permissions::from_mode(metadata.mode() & 0o7777 & !0o222));
+        }
+    }
+
     /// Whether a consumed source can be the object itself: on the same file system, of the same user and group, and under no
     /// other name.
     pub(super) fn is_like(&self, path: &Path, source: &File) -> bool {
@@ -160,6 +168,9 @@ impl Temporary {
     /// is given up: the kernel may have dropped what it could not write, and would say `Ok` the next time.
     pub(super) fn publish(mut self, location: &Location, options: &StoreOptions) -> Result<()> {
         let place = self.place.clone();
+        if options.read_only {
+            self.forbid_writing();
+        }
         if options.durability == Durability::Synced
             && let Err(error) = (place.config.sync)(&self.file)
         {
@@ -271,6 +282,9 @@ impl Temporary {
         let named = Self::create_named(&self.place)?;
         (&self.file).seek(SeekFrom::Start(0))?;
         io::copy(&mut &self.file, &mut &named.file)?;
+        if self.file.metadata()?.mode() & 0o222 == 0 {
+            named.forbid_writing();
+        }
         (self.place.config.sync)(&named.file)?;
         *self = named;
         Ok(())

@@ -9,6 +9,7 @@ mod listing;
 mod neighbours;
 mod overwrite;
 mod read;
+mod read_only;
 mod sharing;
 mod sources;
 mod users;
