@@ -73,8 +73,8 @@ impl ExternalStorage for ContentStorage {
         batch.commit().await.map(drop)
     }
 
-    async fn local_path(&self, location: &Location) -> Result<LocalPath> {
-        self.find_for("path", location).await?.local_path().await
+    async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
+        self.find_for("path", location).await?.local_path(name).await
     }
 }
 

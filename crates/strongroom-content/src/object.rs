@@ -154,12 +154,17 @@ impl ObjectRef {
 
     /// The file that the object is kept as, read-only, if it is kept whole on a local backend.
     ///
+    /// Where the backend [can make a link](LocalPath), it is called `name`, or like the object itself, or by its digest if that
+    /// is how it was found; and it stays until it is dropped, also when the object is removed and collected meanwhile. Where
+    /// not, it is the store's own file, which stays for the store's grace period. Nobody may write to it but root, nor to a copy
+    /// that has its permissions too.
+    ///
     /// The file is verified when this process hands it out for the first time; what happens to it after that, only `verify`
-    /// finds. It stays for the store's grace period, also when its name is removed meanwhile.
+    /// finds.
     ///
     /// # Errors
-    /// `Unsupported` if the object is not kept so; `Corrupt` if it is damaged.
-    pub async fn local_path(&self) -> Result<LocalPath> {
+    /// `Unsupported` if the object is not kept so; `Corrupt` if it is damaged; `Invalid` if `name` is not a single segment.
+    pub async fn local_path(&self, name: Option<&str>) -> Result<LocalPath> {
         let content = &self.object.content;
         let Body::Whole(nonce, _) = &content.body else {
             return Err(Error::new(
@@ -172,6 +177,8 @@ impl ObjectRef {
                 ),
             ));
         };
-        self.store.path_of(content, *nonce, &self.location).await
+        let digest = content.digest.to_string();
+        let own_name = if self.is_named() { self.location.file_name() } else { &digest };
+        self.store.path_of(content, *nonce, name.unwrap_or(own_name), &self.location).await
     }
 }

@@ -195,12 +195,12 @@ impl Storage {
         wait(self.inner.list(options))
     }
 
-    /// A local file with the content of the object at `location`, not to be written to.
+    /// A local file with the content of the object at `location`, called `name` where that is possible, not to be written to.
     ///
     /// # Errors
     /// Those of [`ExternalStorage::local_path`].
-    pub fn local_path(&self, location: &Location) -> Result<LocalPath> {
-        wait(self.inner.local_path(location))
+    pub fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
+        wait(self.inner.local_path(location, name))
     }
 }
 

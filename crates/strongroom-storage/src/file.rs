@@ -3,6 +3,7 @@
 mod cached;
 mod config;
 mod folders;
+mod handout;
 mod listing;
 mod place;
 mod publish;
@@ -39,7 +40,7 @@ use place::{Place, failed};
 ///
 /// `a` and `a/b` can't both be objects; the second is [`Conflict`](crate::ErrorKind::Conflict). Only regular files are objects:
 /// a symlink to a file can be read like one, a symlink to a folder is not followed by listings. Files whose names are not
-/// UTF-8 are not listed. A local path is the object's own file, which is there until the object is replaced or deleted.
+/// UTF-8 are not listed.
 ///
 /// Deleting removes the file and leaves its folder. A delete is durable when the file system next writes its journal, not
 /// before.
@@ -48,9 +49,17 @@ use place::{Place, failed};
 /// write, the group may read and write all that is put there, whatever the umask; if besides everybody may read and enter it,
 /// everybody may read that too. [`share`](Self::share) sets them. A handle looks once, when it first puts something there.
 ///
+/// A local path is a hard link in a folder of its own, so that the file [lasts](LocalPath) until it is dropped. Nobody can make
+/// one without being allowed to write to the root, where the file system has none, or of an object that a symlink has on another
+/// file system; and Linux (`fs.protected_hardlinks`) lets nobody link a file of another user that they may not write to. There
+/// the path is that of the object's own file, or of a symlink to it if another name was wished, and the file is there until the
+/// object is replaced or deleted. Linking changes the times of the file's inode: who is just storing from that very file gets
+/// [`Changed`](crate::ErrorKind::Changed).
+///
 /// Where files without a name (`O_TMPFILE`) don't work, and for a moment when an object is replaced, unfinished files are in
-/// the folder `.strongroom-tmp` below the root. No folder of this name is listed, nor is a location with such a segment allowed.
-/// A crash may leave files there; when nobody writes to the storage, the folder may be removed.
+/// the folder `.strongroom-tmp` below the root, as are the folders with links. No folder of this name is listed, nor is a
+/// location with such a segment allowed. A process that is killed may leave files and links there, which take space as long;
+/// when nobody writes to the storage or holds a local path, the folder may be removed.
 ///
 /// ```
 /// # use strongroom_storage::{ExternalStorage, FileStorage, Location};
@@ -189,13 +198,9 @@ impl ExternalStorage for FileStorage {
         writer::store_named(&self.place, source, namer, options).await
     }
 
-    async fn local_path(&self, location: &Location) -> Result<LocalPath> {
-        let location = location.clone();
-        self.on_thread(move |place| {
-            place.look_up("path", &location)?;
-            Ok(LocalPath::new(place.path("path", &location)?, ()))
-        })
-        .await
+    async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
+        let (location, name) = (location.clone(), name.map(str::to_string));
+        self.on_thread(move |place| place.hand_out(&location, name.as_deref())).await
     }
 }
 

@@ -431,9 +431,11 @@ impl Capabilities {
     }
 }
 
-/// A real local file that holds an object's content, read-only.
+/// A real local file with an object's content as it was when this was handed out, not to be written to.
 ///
-/// It stays valid as long as this value lives.
+/// Where the storage can make a link for it, it has the name that was wished and stays until this value is dropped, also if the
+/// object is replaced or deleted; then it goes, with everything that a program put into the same folder. Elsewhere it is the
+/// object's own file, which goes when the object is replaced or deleted. Each storage says where it can.
 pub struct LocalPath {
     path: PathBuf,
     _guard: Box<dyn Send + Sync>,

@@ -257,8 +257,8 @@ impl ExternalStorage for PrefixStorage {
         })
     }
 
-    async fn local_path(&self, location: &Location) -> Result<LocalPath> {
+    async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
         let inward = self.inward("path", location)?;
-        self.inner.local_path(&inward).await.map_err(self.renamed())
+        self.inner.local_path(&inward, name).await.map_err(self.renamed())
     }
 }

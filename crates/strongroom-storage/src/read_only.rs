@@ -122,8 +122,8 @@ impl ExternalStorage for ReadOnlyStorage {
         self.inner.list(options).await
     }
 
-    async fn local_path(&self, location: &Location) -> Result<LocalPath> {
-        self.inner.local_path(location).await
+    async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
+        self.inner.local_path(location, name).await
     }
 }
 

@@ -239,11 +239,16 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
         self.store(&location, source, options).await
     }
 
-    /// A local file with the content of the object at `location`, not to be written to.
+    /// A local file with the content of the object at `location`, not to be written to. [`LocalPath`] says how long it lasts.
+    ///
+    /// Where that is possible it is called `name` (for programs that go by a file's extension), or else like the last segment
+    /// of `location`.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if this object is not kept as a local file; [`ErrorKind::Missing`] if there is no object.
-    async fn local_path(&self, location: &Location) -> Result<LocalPath> {
+    /// [`ErrorKind::Unsupported`] if this object is not kept as a local file; [`ErrorKind::Missing`] if there is no object;
+    /// [`ErrorKind::Invalid`] if `name` is not a single segment of a location.
+    async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
+        let _ = name;
         Err(Error::new(
             ErrorKind::Unsupported,
             "path",

@@ -121,6 +121,7 @@ macro_rules! with_conformance_cases {
             record::digests_are_those_of_the_content,
             record::digests_follow_an_overwrite,
             record::a_local_path_is_a_file_with_the_content,
+            record::a_read_only_object_is_replaced_and_deleted_like_any_other,
             neighbours::an_object_below_another_is_kept_or_a_conflict,
             neighbours::neighbours_come_and_go_without_disturbing_each_other,
         }

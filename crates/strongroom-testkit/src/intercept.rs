@@ -255,8 +255,9 @@ impl<I: Intercept> ExternalStorage for Intercepted<I> {
         self.pass(Operation::list(options), self.inner.list(options), nothing).await
     }
 
-    async fn local_path(&self, location: &Location) -> Result<LocalPath> {
-        self.pass(Operation::LocalPath { location: location.clone() }, self.inner.local_path(location), nothing).await
+    async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
+        let operation = Operation::LocalPath { location: location.clone() };
+        self.pass(operation, self.inner.local_path(location, name), nothing).await
     }
 }
 

@@ -106,6 +106,11 @@ defects! {
     hexdigest_of_another_kind: HexdigestIsBlake3 is caught by [digests_are_those_of_the_content];
     remembering_digests: RemembersDigests is caught by [digests_follow_an_overwrite];
     claiming_local_paths: ClaimsLocalPaths is caught by [a_local_path_is_a_file_with_the_content];
+    dropping_local_paths: DropsLocalPaths is caught by [a_local_path_is_a_file_with_the_content];
+    local_paths_of_any_name: TakesAnyPathName is caught by [a_local_path_is_a_file_with_the_content];
+    locking_what_is_read_only: LocksWhatIsReadOnly is caught by [
+        a_read_only_object_is_replaced_and_deleted_like_any_other
+    ];
     denying_nesting: DeniesNesting is caught by [an_object_below_another_is_kept_or_a_conflict];
     pruning_folders: PrunesFolders is caught by [neighbours_come_and_go_without_disturbing_each_other];
 }

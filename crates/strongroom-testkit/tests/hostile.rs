@@ -36,7 +36,7 @@ async fn every_request_is_recorded_as_one_line() {
     storage.hexdigest(&at("a")).await.expect("hexdigest");
     storage.iter_contents("b").try_collect::<Vec<_>>().await.expect("list");
     storage.list(&ListOptions::directory("b/").with_start_after("b/a").with_limit(1)).await.expect("list");
-    storage.local_path(&at("a")).await.expect_err("memory");
+    storage.local_path(&at("a"), None).await.expect_err("memory");
     storage.delete(&at("a")).await.expect("delete");
     storage.delete_all(&[at("d"), at("e")]).await.expect("delete");
     let expected = [

@@ -35,7 +35,7 @@ async fn read(storage: &dyn ExternalStorage) {
     storage.hexdigest(&at("a")).await.expect("hexdigest");
     storage.iter_contents("a").try_collect::<Vec<_>>().await.expect("list");
     storage.list(&ListOptions::directory("c/").with_start_after("c/d").with_limit(2)).await.expect("list");
-    storage.local_path(&at("a")).await.expect_err("memory");
+    storage.local_path(&at("a"), None).await.expect_err("memory");
 }
 
 #[tokio::test]

@@ -107,12 +107,13 @@ impl Resource {
 
     /// A real local file with its content, not to be written to.
     ///
-    /// It is the storage's own where the storage has local files; else the content is loaded to `folder/<location>`.
+    /// Where the storage has local files it is [the storage's](LocalPath), called like the last segment of the location if that
+    /// is possible; else the content is loaded to `folder/<location>`.
     ///
     /// # Errors
     /// Those of [`ExternalStorage::load`], those of writing the file, and [`ErrorKind::Changed`].
     pub async fn path(&self, folder: &Path) -> Result<LocalPath> {
-        match self.storage.local_path(&self.location).await {
+        match self.storage.local_path(&self.location, None).await {
             Ok(path) => {
                 self.check().await?;
                 return Ok(path);

@@ -12,18 +12,19 @@ use crate::store::Inner;
 
 impl Inner {
     /// A file with all of `content`, which its entry says is the file `nonce`: that or another copy, verified when this handle
-    /// hands it out for the first time.
+    /// hands it out for the first time, and called `name` where that is possible.
     pub(crate) async fn path_of(
         self: &Arc<Self>,
         content: &Content,
         nonce: Nonce,
+        name: &str,
         subject: &Location,
     ) -> Result<LocalPath> {
-        if let Some(path) = self.sound_path(content, nonce, subject).await? {
+        if let Some(path) = self.sound_path(content, nonce, name, subject).await? {
             return Ok(path);
         }
         for copy in self.other_copies(&content.digest, &nonce, true).await? {
-            if let Some(path) = self.sound_path(content, copy, subject).await? {
+            if let Some(path) = self.sound_path(content, copy, name, subject).await? {
                 return Ok(path);
             }
         }
@@ -35,10 +36,11 @@ impl Inner {
         self: &Arc<Self>,
         content: &Content,
         copy: Nonce,
+        name: &str,
         subject: &Location,
     ) -> Result<Option<LocalPath>> {
         let file = paths::whole_file(&content.digest, &copy)?;
-        let path = match self.backend.local_path(&file).await {
+        let path = match self.backend.local_path(&file, Some(name)).await {
             Ok(path) => path,
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error.in_operation("path", subject)),

@@ -1,12 +1,13 @@
 //! Handles, threads and processes that share one store, in memory and in a folder.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use strongroom_content::{Layout, PutOptions};
-use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage, FileStorage};
+use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage, FileStorage, Source};
 
 use crate::steps::STEPS;
 use crate::support::{
@@ -136,12 +137,12 @@ async fn a_whole_object_is_handed_out_as_a_file_that_was_verified() {
     let bytes = noise(1, (1 << 20) + 100);
     put(&store, "a/whole", bytes.clone(), PutOptions::default()).await.expect("put");
     put(&store, "a/packed", noise(2, 1000), PutOptions::default()).await.expect("put");
-    let path = open(&backend).await.local_path(&at("a/whole")).await.expect("path");
+    let path = open(&backend).await.local_path(&at("a/whole"), None).await.expect("path");
     assert!(std::fs::read(path.path()).expect("read") == bytes);
-    let error = store.local_path(&at("a/packed")).await.expect_err("it is in a pack");
+    let error = store.local_path(&at("a/packed"), None).await.expect_err("it is in a pack");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("layout whole"), "{error}");
-    let error = store.local_path(&at("a/none")).await.expect_err("there is none");
+    let error = store.local_path(&at("a/none"), None).await.expect_err("there is none");
     assert_eq!(error.kind(), ErrorKind::Missing);
 
     let file = files(&backend, "files/").await.remove(0);
@@ -149,13 +150,96 @@ async fn a_whole_object_is_handed_out_as_a_file_that_was_verified() {
     damaged[1 << 20] ^= 1;
     for damaged in [damaged, bytes[..1000].to_vec(), Vec::new()] {
         backend.store_bytes(&file, damaged.into()).await.expect("damage");
-        let error = open(&backend).await.local_path(&at("a/whole")).await.expect_err("damaged");
+        let error = open(&backend).await.local_path(&at("a/whole"), None).await.expect_err("damaged");
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
         assert!(error.to_string().contains(file.as_str()), "{error}");
     }
     backend.delete(&file).await.expect("delete");
-    let error = open(&backend).await.local_path(&at("a/whole")).await.expect_err("lost");
+    let error = open(&backend).await.local_path(&at("a/whole"), None).await.expect_err("lost");
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_handed_out_is_called_like_the_object_or_as_was_wished() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = create(&folder_storage(folder.path()), small_chunks()).await;
+    let bytes = noise(1, 5000);
+    put(&store, "run/unit/traj.xtc", bytes.clone(), layout(Layout::Whole)).await.expect("put");
+    let named = store.find(&at("run/unit/traj.xtc")).await.expect("find");
+    let digest = named.digest().to_string();
+    let unnamed = store.find_digest(&format!("b3:{digest}")).await.expect("find");
+    for (object, own_name) in [(&named, "traj.xtc"), (&unnamed, &digest)] {
+        for (wish, name) in [(None, own_name), (Some("in.dcd"), "in.dcd")] {
+            let path = object.local_path(wish).await.expect(name);
+            assert_eq!(path.path().file_name(), Some(name.as_ref()));
+            assert!(std::fs::read(path.path()).expect("read") == bytes, "{name}");
+        }
+    }
+    let error = store.local_path(&at("run/unit/traj.xtc"), Some("a/b")).await.expect_err("two segments");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn a_file_that_is_handed_out_stays_when_the_object_is_removed_and_collected() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend = folder_storage(folder.path());
+    let store = create(&backend, small_chunks()).await;
+    let bytes = noise(1, 5000);
+    put(&store, "a/b", bytes.clone(), layout(Layout::Whole)).await.expect("put");
+    let path = store.local_path(&at("a/b"), None).await.expect("path");
+    store.delete(&at("a/b")).await.expect("delete");
+    // As a collector does it.
+    backend.delete_all(&files(&backend, "files/").await).await.expect("delete");
+    assert!(std::fs::read(path.path()).expect("read") == bytes);
+    let gone = path.path().to_path_buf();
+    drop(path);
+    assert!(!gone.exists() && !gone.parent().expect("its folder").exists());
+}
+
+#[tokio::test]
+async fn a_file_that_a_killed_process_holds_is_no_part_of_the_store() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend = folder_storage(folder.path());
+    let store = create(&backend, small_chunks()).await;
+    put(&store, "a/b", noise(1, 5000), layout(Layout::Whole)).await.expect("put");
+    let (before, usage) = (files(&backend, "").await, store.usage().await.expect("usage"));
+    std::mem::forget(store.local_path(&at("a/b"), Some("left.dcd")).await.expect("path"));
+    assert_eq!(files(&backend, "").await, before);
+    assert_eq!(open(&backend).await.usage().await.expect("usage"), usage);
+    assert_no_problems(&verify(&backend, true).await, "left");
+    put(&open(&backend).await, "a/c", noise(1, 5000), layout(Layout::Whole)).await.expect("put");
+    assert_eq!(files(&backend, "files/").await.len(), 1, "the content is known");
+}
+
+#[tokio::test]
+async fn what_never_changes_is_in_files_that_nobody_may_write_to() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("source");
+    let backend = folder_storage(&folder.path().join("store"));
+    let store = create(&backend, small_chunks()).await;
+    std::fs::write(&source, noise(1, 5000)).expect("write");
+    let mut batch = store.batch();
+    batch.put(at("a/whole"), Source::consumed_path(&source), layout(Layout::Whole));
+    batch.put(at("a/packed"), noise(2, 5000), layout(Layout::Chunked));
+    batch.commit().await.expect("commit");
+    // Enough packs for an index file.
+    for n in 0..66 {
+        put(&store, &format!("b/{n}"), noise(100 + n, 1000), PutOptions::default()).await.expect("put");
+    }
+    let mut kinds = BTreeSet::new();
+    for file in files(&backend, "").await {
+        let kind = file.segments().next().expect("a segment").to_string();
+        let path = backend.local_path(&file, None).await.expect("path");
+        let mode = std::fs::metadata(path.path()).expect("metadata").permissions().mode();
+        let changes = kind == "gc" || kind == "README.txt";
+        assert_eq!(mode & 0o222 == 0, !changes, "{file}: {mode:o}");
+        kinds.insert(kind);
+    }
+    assert!(
+        ["files", "index", "names", "packs", "strongroom.json"].iter().all(|kind| kinds.contains(*kind)),
+        "{kinds:?}"
+    );
 }
 
 #[tokio::test]
@@ -176,7 +260,7 @@ async fn a_damaged_file_is_not_handed_out_because_another_copy_is_sound() {
         for content in [bytes.slice(..100), noise(2, 50_000)] {
             backend.store_bytes(damaged, content).await.expect("damage");
             for name in ["a/one", "a/other"] {
-                let path = open(&backend).await.local_path(&at(name)).await.expect("the other copy");
+                let path = open(&backend).await.local_path(&at(name), None).await.expect("the other copy");
                 assert!(std::fs::read(path.path()).expect("read") == bytes, "{name}");
             }
         }

@@ -30,7 +30,7 @@ fn it_speaks_the_words_of_the_trait() {
     storage.delete(&at("a")).expect("delete");
     storage.delete_all(&[at("a"), at("b")]).expect("delete");
     assert_eq!(storage.iter_contents("").count(), 1);
-    assert_eq!(storage.local_path(&at("c/d")).expect_err("memory").kind(), ErrorKind::Unsupported);
+    assert_eq!(storage.local_path(&at("c/d"), None).expect_err("memory").kind(), ErrorKind::Unsupported);
     assert!(storage.capabilities().create_if_absent);
     assert_eq!(storage.to_string(), storage.inner().to_string());
 }

@@ -149,6 +149,21 @@ impl Place {
         made.map_err(|error| Error::from_io("store", path.display(), error))
     }
 
+    /// Makes a folder among the temporary files that nobody else will ever use.
+    pub(super) fn make_private_folder(&self) -> Result<PathBuf> {
+        for _ in 0..ATTEMPTS {
+            let path = self.temporary_path()?;
+            let made = DirBuilder::new().mode(0o777).create(&path);
+            match made.and_then(|()| self.share_folder(&path)) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_temporary_folder()?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::from_io("path", path.display(), error)),
+            }
+        }
+        Err(refused_at(&self.root.join(TEMPORARY_FOLDER), io::ErrorKind::NotFound.into()))
+    }
+
     /// Makes the entries of a folder and of its ancestors up to the root durable, once for each folder.
     ///
     /// Another process may have made any of them and not have come so far.

@@ -5,6 +5,7 @@ mod consume;
 mod create;
 mod durable;
 mod faults;
+mod handout;
 mod listing;
 mod neighbours;
 mod overwrite;

@@ -23,7 +23,7 @@ async fn expect_missing(storage: &dyn ExternalStorage, location: &Location) -> C
         let named = error.subject().contains(location.as_str());
         ensure!(named, "the error does not say what is missing: {error}");
     }
-    let path = storage.local_path(location).await;
+    let path = storage.local_path(location, None).await;
     let fits = path.err().is_some_and(|error| matches!(error.kind(), ErrorKind::Missing | ErrorKind::Unsupported));
     ensure!(fits, "local_path of {location}, which is absent, is neither Missing nor Unsupported");
     storage.delete_all(std::slice::from_ref(location)).await?;

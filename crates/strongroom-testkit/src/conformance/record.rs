@@ -1,11 +1,14 @@
 //! What is known of an object: digests, metadata, and where it lies.
 
+use std::path::Path;
+
+use bytes::Bytes;
 use strongroom_storage::{DigestSet, Digests, ErrorKind, ExternalStorage, Location, Source, StoreOptions};
 use tempfile::NamedTempFile;
 
 use super::Place;
 use super::failure::{Checked, Failure, Verdict, ensure};
-use super::probe::{at, content, expect_kind, expect_same, streamed};
+use super::probe::{at, content, expect_kind, expect_object, expect_same, streamed};
 use super::source::{local, write_file};
 
 pub(super) async fn digests_are_those_of_the_content(place: &Place) -> Checked {
@@ -81,13 +84,20 @@ pub(super) async fn a_local_path_is_a_file_with_the_content(place: &Place) -> Ch
     Ok(Verdict::Kept)
 }
 
-async fn expect_local(storage: &dyn ExternalStorage, location: &Location, content: &[u8]) -> Checked<bool> {
-    match storage.local_path(location).await {
+/// Each of several holders has the content, and the object is there when all of them are done.
+async fn expect_local(storage: &dyn ExternalStorage, location: &Location, content: &Bytes) -> Checked<bool> {
+    match storage.local_path(location, None).await {
         Ok(path) => {
-            let bytes = std::fs::read(path.path()).map_err(|error| {
-                Failure::new(format!("the local path {} can't be read: {error}", path.path().display()))
-            })?;
-            expect_same(location, &bytes, content)?;
+            let named = storage.local_path(location, Some("another name.dcd")).await?;
+            expect_file(location, path.path(), content)?;
+            drop(path);
+            expect_file(location, named.path(), content)?;
+            drop(named);
+            for name in ["", ".", "..", "a/b", "/a", "a/"] {
+                let what = format!("a local path called {name:?}");
+                expect_kind(storage.local_path(location, Some(name)).await, ErrorKind::Invalid, &what)?;
+            }
+            expect_object(storage, location, content).await?;
             Ok(true)
         }
         error => {
@@ -95,4 +105,30 @@ async fn expect_local(storage: &dyn ExternalStorage, location: &Location, conten
             Ok(false)
         }
     }
+}
+
+fn expect_file(location: &Location, path: &Path, content: &[u8]) -> Checked<()> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::new(format!("the local path {} can't be read: {error}", path.display())))?;
+    expect_same(location, &bytes, content)
+}
+
+pub(super) async fn a_read_only_object_is_replaced_and_deleted_like_any_other(place: &Place) -> Checked {
+    let storage = place.open().await?;
+    let location = at("read/only");
+    let file = NamedTempFile::new().map_err(local)?;
+    for round in 0..2 {
+        let content = content(round, 1000);
+        write_file(file.path(), &content)?;
+        for source in [Source::bytes(content.clone()), streamed(&content), Source::path(file.path())] {
+            storage.store(&location, source, &StoreOptions::default().with_read_only(true)).await?;
+            expect_object(&*storage, &location, &content).await?;
+        }
+        storage.store_bytes(&location, content.clone()).await?;
+        expect_object(&*storage, &location, &content).await?;
+        storage.store(&location, content.into(), &StoreOptions::default().with_read_only(true)).await?;
+        storage.delete(&location).await?;
+        ensure!(!storage.exists(&location).await?, "{location} was deleted and is there");
+    }
+    Ok(Verdict::Kept)
 }

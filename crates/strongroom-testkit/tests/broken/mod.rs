@@ -1,6 +1,6 @@
 //! A backend that is sound but for one defect.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
     ByteRange, Capabilities, ContentNamer, DigestSet, Digests, Error, ErrorKind, ExternalStorage, ListOptions, Listing,
-    Loaded, Location, MemoryStorage, Metadata, Result, Source, StoreItem, StoreMode, StoreOptions, Stored,
+    Loaded, LocalPath, Location, MemoryStorage, Metadata, Result, Source, StoreItem, StoreMode, StoreOptions, Stored,
 };
 use tokio::task::yield_now;
 
@@ -53,6 +53,9 @@ pub enum Defect {
     HexdigestIsBlake3,
     RemembersDigests,
     ClaimsLocalPaths,
+    DropsLocalPaths,
+    TakesAnyPathName,
+    LocksWhatIsReadOnly,
     DeniesNesting,
     PrunesFolders,
 }
@@ -65,11 +68,12 @@ pub struct Broken {
     objects: MemoryStorage,
     defect: Defect,
     digests: Arc<Mutex<HashMap<Location, Digests>>>,
+    locked: Arc<Mutex<HashSet<Location>>>,
 }
 
 impl Broken {
     pub fn new(defect: Defect) -> Self {
-        Self { objects: MemoryStorage::new(), defect, digests: Arc::default() }
+        Self { objects: MemoryStorage::new(), defect, digests: Arc::default(), locked: Arc::default() }
     }
 
     /// Where an object is kept.
@@ -128,8 +132,19 @@ impl Broken {
         Ok(())
     }
 
+    fn check_unlocked(&self, key: &Location) -> Result<()> {
+        if self.locked.lock().expect("nobody panics").contains(key) {
+            return Err(Error::new(ErrorKind::Denied, "store", key, "permission denied"));
+        }
+        Ok(())
+    }
+
     async fn store(&self, location: &Location, source: Source, options: &StoreOptions) -> Result<Stored> {
         let key = self.key(location);
+        self.check_unlocked(&key)?;
+        if self.defect == D::LocksWhatIsReadOnly && options.read_only {
+            self.locked.lock().expect("nobody panics").insert(key.clone());
+        }
         let create = options.mode == StoreMode::Create;
         if matches!(self.defect, D::WritesInPlace | D::AppendsInPlace) && !create {
             self.store_piecewise(&key, source).await?;
@@ -221,6 +236,7 @@ impl Broken {
 
     async fn delete(&self, location: &Location) -> Result<()> {
         let key = self.key(location);
+        self.check_unlocked(&key)?;
         match self.defect {
             D::DeletesSilently => drop(self.objects.delete(&key).await),
             D::TruncatesThenDeletes if self.objects.exists(&key).await? => {
@@ -305,7 +321,8 @@ impl ExternalStorage for Broken {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::basic();
         capabilities.atomic_batches = self.defect == D::ClaimsAtomicBatches;
-        capabilities.local_paths = self.defect == D::ClaimsLocalPaths;
+        capabilities.local_paths =
+            matches!(self.defect, D::ClaimsLocalPaths | D::DropsLocalPaths | D::TakesAnyPathName);
         capabilities.nested_locations = self.defect != D::DeniesNesting;
         capabilities
     }
@@ -405,5 +422,19 @@ impl ExternalStorage for Broken {
             return Ok(digests.blake3.map(|digest| digest.to_string()).unwrap_or_default());
         }
         Provided(self.clone()).hexdigest(location).await
+    }
+
+    async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
+        if !matches!(self.defect, D::DropsLocalPaths | D::TakesAnyPathName) {
+            return Provided(self.clone()).local_path(location, name).await;
+        }
+        let content = self.objects.load_bytes(location, ByteRange::All).await?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("local");
+        std::fs::write(&path, content).expect("write");
+        match self.defect {
+            D::DropsLocalPaths => Ok(LocalPath::new(path, ())),
+            _ => Ok(LocalPath::new(path, folder)),
+        }
     }
 }

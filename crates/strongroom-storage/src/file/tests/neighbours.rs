@@ -75,7 +75,7 @@ async fn the_name_of_a_folder_names_no_object() {
     check_kind(storage.metadata(&folder).await, ErrorKind::Missing, "a");
     check_kind(storage.delete(&folder).await, ErrorKind::Missing, "a");
     check_kind(storage.hexdigest(&folder).await, ErrorKind::Missing, "a");
-    check_kind(storage.local_path(&folder).await, ErrorKind::Missing, "a");
+    check_kind(storage.local_path(&folder, None).await, ErrorKind::Missing, "a");
     assert!(!storage.exists(&at("a/b/c")).await.expect("exists"));
     assert_eq!(bench.tree(), names(&["a", "a/b"]));
 }
@@ -108,7 +108,7 @@ async fn the_folder_of_temporary_files_is_reached_by_no_location() {
                 check_kind(storage.load(&location, ByteRange::All).await, ErrorKind::Invalid, "reserved");
                 check_kind(storage.delete(&location).await, ErrorKind::Invalid, "reserved");
                 check_kind(storage.metadata(&location).await, ErrorKind::Invalid, "reserved");
-                check_kind(storage.local_path(&location).await, ErrorKind::Invalid, "reserved");
+                check_kind(storage.local_path(&location, None).await, ErrorKind::Invalid, "reserved");
                 for prefix in ["", ".", "inner", "inner/", &name, &format!("{name}/")] {
                     let listing = storage.list(&ListOptions::prefix(prefix)).await.expect("list");
                     assert!(listing.objects.is_empty(), "{prefix}: {listing:?}");

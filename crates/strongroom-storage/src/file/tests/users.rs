@@ -104,6 +104,16 @@ fn the_steps_of_another_user() {
                 let sharing = if name == "group" { Sharing::Group } else { Sharing::All };
                 blocking::wait(storage.share(sharing)).map(|()| "shared".to_string())
             }
+            "create-read-only" => {
+                let options = StoreOptions::create().with_read_only(true);
+                blocking.store(&location(), Source::bytes(content.to_string()), &options).map(|_| "stored".to_string())
+            }
+            "hand-out" => blocking.local_path(&location(), Some(content)).map(|path| {
+                let read = std::fs::read_to_string(path.path()).expect("the file can be read");
+                let linked = std::fs::symlink_metadata(path.path()).expect("it is there").nlink() == 2;
+                let name = path.path().file_name().expect("a name").display();
+                format!("{} {name} {read}", if linked { "a link" } else { "no link" })
+            }),
             "delete" => blocking.delete(&location()).map(|()| "deleted".to_string()),
             "exists" => blocking.exists(&location()).map(|exists| exists.to_string()),
             "list" => blocking::wait(storage.iter_contents(name).try_collect::<Vec<_>>()).map(|mut found| {
@@ -218,5 +228,36 @@ fn a_source_that_may_not_be_read_is_denied_and_leaves_nothing() {
         let done = machine.run(EVE, &[&format!("path new/a {}", path.display())]);
         assert!(done[0].starts_with("denied: ") && done[0].contains("source"), "{done:?}");
         assert_eq!(machine.bench.tree(), names(&[]));
+    }
+}
+
+#[test]
+fn who_may_not_write_to_the_root_is_handed_the_object_s_own_file() {
+    if !is_root() {
+        return;
+    }
+    for machine in Machine::each(BOB, 0o755) {
+        machine.run(BOB, &["store a/b bob", "store a/b bob2"]);
+        assert_eq!(machine.run(EVE, &["hand-out a/b c.dcd"]), ["no link b bob2"]);
+        assert_eq!(machine.run(BOB, &["hand-out a/b c.dcd"]), ["a link c.dcd bob2"]);
+        assert_eq!(machine.bench.tree(), names(&["a", "a/b"]));
+    }
+}
+
+#[test]
+fn a_colleague_s_read_only_file_is_handed_out_under_the_name_that_was_wished() {
+    if !is_root() {
+        return;
+    }
+    let protected = std::fs::read_to_string("/proc/sys/fs/protected_hardlinks").is_ok_and(|text| text.trim() == "1");
+    for machine in Machine::each(ANN, 0o2770) {
+        assert_eq!(machine.run(ANN, &["create-read-only a ann", "create b ann"]), ["stored"; 2]);
+        assert_eq!(machine.permissions("a"), (0o440, PROJECT));
+        let done = machine.run(BOB, &["hand-out a c.dcd", "hand-out b c.dcd", "hand-out a a"]);
+        let kind = if protected { "no link" } else { "a link" };
+        assert_eq!(done, [format!("{kind} c.dcd ann"), "a link c.dcd ann".into(), format!("{kind} a ann")]);
+        assert_eq!(machine.run(ANN, &["hand-out a c.dcd"]), ["a link c.dcd ann"]);
+        assert_eq!(machine.run(BOB, &["delete a", "exists a"]), ["deleted", "false"]);
+        assert_eq!(machine.bench.tree(), names(&["b"]));
     }
 }
