@@ -9,7 +9,7 @@ use strongroom_storage::{DigestSet, Error, ErrorKind, Location, Result, Source, 
 use crate::commit::Reliance;
 use crate::config::Layout;
 use crate::entry::{Attributes, Object};
-use crate::names::{Action, Change, Expected, LogName};
+use crate::names::{Action, Change, Expected, LogName, changed};
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
 use crate::store::Inner;
@@ -58,8 +58,10 @@ impl PutOptions {
 
 enum Operation {
     Put(Source, PutOptions),
-    Link(ObjectRef, StoreMode),
+    Link(ObjectRef, Expected),
     Remove(Expected),
+    /// Not to be done, and why.
+    Refused(&'static str),
 }
 
 /// A view of a batch's progress: how many objects and bytes were taken in so far.
@@ -68,6 +70,12 @@ pub type Progress = Arc<dyn Fn(usize, u64) + Send + Sync>;
 /// Operations that are committed together. Where a location is named twice, the last operation counts.
 ///
 /// Nothing is read or written before [`commit`](Self::commit).
+///
+/// Who looks at an object and decides by what it is names the object, not only its location:
+/// [`remove_found`](Self::remove_found) and [`replace_found`](Self::replace_found) take away only what was found. Where it
+/// was replaced or removed since, the commit fails with [`ErrorKind::Changed`], also if an equal object stands there now: of
+/// any number of commits that take away the same found object, one succeeds. The object must stand when the batch is
+/// committed, whatever else the batch does at its location.
 pub struct Batch {
     store: Arc<Inner>,
     operations: Vec<(Location, Operation)>,
@@ -110,26 +118,50 @@ impl Batch {
 
     /// Puts `source` at `location`.
     pub fn put(&mut self, location: Location, source: impl Into<Source>, options: PutOptions) -> &mut Self {
-        self.operations.push((location, Operation::Put(source.into(), options)));
-        self
+        self.with(location, Operation::Put(source.into(), options))
     }
 
     /// Puts an object of this store under another name, without its bytes moving. An object of another store makes the commit
     /// fail with `Invalid`.
     pub fn link(&mut self, location: Location, object: ObjectRef, mode: StoreMode) -> &mut Self {
-        self.operations.push((location, Operation::Link(object, mode)));
-        self
+        self.with_link(location, object, expected(mode))
+    }
+
+    /// Puts `object` where `found` was found, if that still stands there; the commit fails with `Changed` if it was replaced
+    /// or removed since, and with `Invalid` if one of them is of another store or `found` was found by its digest.
+    pub fn replace_found(&mut self, found: &ObjectRef, object: ObjectRef) -> &mut Self {
+        match found_there(&self.store, found) {
+            Ok(expected) => self.with_link(found.location().clone(), object, expected),
+            Err(why) => self.with(found.location().clone(), Operation::Refused(why)),
+        }
     }
 
     /// Removes the object at `location`; the commit fails with `Missing` if there is none.
     pub fn remove(&mut self, location: Location) -> &mut Self {
-        self.operations.push((location, Operation::Remove(Expected::Present)));
-        self
+        self.with(location, Operation::Remove(Expected::Present))
     }
 
     /// Removes the object at `location` if there is one.
     pub fn remove_if_present(&mut self, location: Location) -> &mut Self {
-        self.operations.push((location, Operation::Remove(Expected::PresentOrPass)));
+        self.with(location, Operation::Remove(Expected::PresentOrPass))
+    }
+
+    /// Removes `found`, if it still stands where it was found; otherwise as [`replace_found`](Self::replace_found).
+    pub fn remove_found(&mut self, found: &ObjectRef) -> &mut Self {
+        let operation = found_there(&self.store, found).map_or_else(Operation::Refused, Operation::Remove);
+        self.with(found.location().clone(), operation)
+    }
+
+    fn with_link(&mut self, location: Location, object: ObjectRef, expected: Expected) -> &mut Self {
+        let operation = match object.is_of(&self.store) {
+            true => Operation::Link(object, expected),
+            false => Operation::Refused("the object to link is in another store; store its bytes, or use `sync`"),
+        };
+        self.with(location, operation)
+    }
+
+    fn with(&mut self, location: Location, operation: Operation) -> &mut Self {
+        self.operations.push((location, operation));
         self
     }
 
@@ -145,9 +177,9 @@ impl Batch {
     ///
     /// # Errors
     /// Those of [`store`](strongroom_storage::ExternalStorage::store) for each put; `Missing` for a removal of what is not
-    /// there. Then nothing appears in that namespace nor in those after it. Namespaces before it are committed only if it
-    /// was somebody else's commit meanwhile, or the backend, that made it fail; then the error says that it
-    /// [may have happened](Error::may_have_happened).
+    /// there; `Changed` for what was found and does not stand there any more. Then nothing appears in that namespace nor in
+    /// those after it. Namespaces before it are committed only if it was somebody else's commit meanwhile, or the backend,
+    /// that made it fail; then the error says that it [may have happened](Error::may_have_happened).
     pub async fn commit(self) -> Result<BatchReceipt> {
         let Self { store, operations, message, operation, progress } = self;
         let mut receipt = BatchReceipt { stored: Vec::new(), versions: BTreeMap::new() };
@@ -170,18 +202,17 @@ impl Batch {
                         receipt.stored.push(Stored::new(location.clone(), taken.content.size, taken.digests));
                         (Action::Put(Object { content: taken.content, attributes }), expected(options.mode))
                     }
-                    Operation::Link(object, mode) => {
-                        if !object.is_of(&store) {
-                            let what = "the object to link is in another store; store its bytes, or use `sync`";
-                            return Err(Error::new(ErrorKind::Invalid, operation, &location, what));
-                        }
+                    Operation::Link(object, expected) => {
                         let named = |error: Error| error_at(error, operation, &location);
                         let content = writer.secure(&object.object.content).await.map_err(named)?;
                         let attributes = object.object.attributes.clone();
                         receipt.stored.push(Stored::new(location.clone(), content.size, object.digests()));
-                        (Action::Put(Object { content, attributes }), expected(mode))
+                        (Action::Put(Object { content, attributes }), expected)
                     }
                     Operation::Remove(expected) => (Action::Remove, expected),
+                    Operation::Refused(why) => {
+                        return Err(Error::new(ErrorKind::Invalid, operation, &location, why));
+                    }
                 };
                 if let (Action::Put(object), Some(progress)) = (&action, &progress) {
                     bytes += object.content.size;
@@ -192,9 +223,7 @@ impl Batch {
                 let changes = changes.entry(namespace).or_default();
                 let change = Change { name: name.clone(), action, expected };
                 let change = match changes.remove(&name) {
-                    Some(earlier) => {
-                        follow(earlier, change).ok_or_else(|| Error::already_exists(operation, &location))?
-                    }
+                    Some(earlier) => follow(earlier, change, operation, &location)?,
                     None => change,
                 };
                 changes.insert(name, change);
@@ -243,17 +272,33 @@ fn expected(mode: StoreMode) -> Expected {
     }
 }
 
-/// Two changes of one name as one: the last action, under the first expectation. `None` if the first makes an object where the
-/// second wants none.
-fn follow(earlier: Change, later: Change) -> Option<Change> {
-    if later.expected == Expected::Absent && matches!(earlier.action, Action::Put(_)) {
-        return None;
+/// That `found` stands in `store` where it was found; or why that can't be.
+fn found_there(store: &Inner, found: &ObjectRef) -> Result<Expected, &'static str> {
+    match found.is_named() {
+        _ if !found.is_of(store) => Err("what was found is in another store; find it in this one"),
+        false => Err("it was found by its digest, which says of no name what it stands for; find it by its name"),
+        true => Ok(Expected::PutBy(found.version().get())),
     }
-    let expected = match earlier.expected {
-        Expected::PresentOrPass => Expected::Any,
-        expected => expected,
+}
+
+/// Two changes of one name as one: the last action, under the first expectation or the one that is about a found object.
+///
+/// # Errors
+/// `AlreadyExists` if one wants no object where the other makes or found one; `Changed` if they are about two that were found.
+fn follow(earlier: Change, later: Change, operation: &'static str, location: &Location) -> Result<Change> {
+    if later.expected == Expected::Absent && matches!(earlier.action, Action::Put(_)) {
+        return Err(Error::already_exists(operation, location));
+    }
+    let expected = match (earlier.expected, later.expected) {
+        (Expected::PutBy(earlier), Expected::PutBy(later)) if earlier != later => {
+            return Err(changed(operation, location, "replaced"));
+        }
+        (Expected::Absent, Expected::PutBy(_)) => return Err(Error::already_exists(operation, location)),
+        (_, found @ Expected::PutBy(_)) => found,
+        (Expected::PresentOrPass, _) => Expected::Any,
+        (expected, _) => expected,
     };
-    Some(Change { expected, ..later })
+    Ok(Change { expected, action: later.action, name: later.name })
 }
 
 /// An error about a local file names the file; one about the store names the location.

@@ -17,7 +17,7 @@ use crate::paths::{self, EncodedNamespace};
 use crate::run::{Cursor, Merge, Run};
 use crate::session::Epoch;
 
-pub(crate) use commit::{Action, Change, CommitInfo, Expected, Published};
+pub(crate) use commit::{Action, Change, CommitInfo, Expected, Published, changed};
 
 /// How many namespaces' states a handle keeps.
 const KEPT_STATES: usize = 4096;

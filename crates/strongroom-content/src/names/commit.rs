@@ -1,6 +1,7 @@
 //! Publishing a version: whoever creates its run has committed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub(crate) enum Expected {
     Present,
     /// An object, or the change is passed over.
     PresentOrPass,
+    /// The object that this version put there; else `Changed`.
+    PutBy(u64),
     /// An object that one of these versions put there, or the change is passed over.
     PutByOrPass(Arc<BTreeSet<u64>>),
 }
@@ -82,8 +85,8 @@ impl NameLog {
     /// Only a head that was found in the epoch `since`, that of the session, or a later one is built on.
     ///
     /// # Errors
-    /// `AlreadyExists` or `Missing` as expected by a change; then nothing was published. Those of the backend; the outcome is
-    /// unknown where they say so.
+    /// `AlreadyExists`, `Missing` or `Changed` as expected by a change; then nothing was published. Those of the backend; the
+    /// outcome is unknown where they say so.
     pub(crate) async fn publish(
         &self,
         log: &LogName,
@@ -189,6 +192,12 @@ impl NameLog {
                 (Expected::Present, None) => {
                     return Err(Error::missing(info.operation, self.subject(log, &change.name)));
                 }
+                (Expected::PutBy(version), present)
+                    if present.as_ref().is_none_or(|entry| entry.version != *version) =>
+                {
+                    let what = if present.is_some() { "replaced" } else { "removed" };
+                    return Err(changed(info.operation, self.subject(log, &change.name), what));
+                }
                 (Expected::AbsentOrPass, Some(_)) | (Expected::PresentOrPass, None) => continue,
                 (Expected::PutByOrPass(versions), present)
                     if !present.as_ref().is_some_and(|entry| versions.contains(&entry.version)) =>
@@ -264,6 +273,13 @@ impl NameLog {
         }
         Ok(writer.finish(&header))
     }
+}
+
+/// The object that was found at `subject` does not stand there any more: it was `removed` or `replaced`.
+pub(crate) fn changed(operation: &'static str, subject: impl fmt::Display, what: &str) -> Error {
+    let detail =
+        format!("it was {what} since it was found; look at what is there now, and do it again if it is still right");
+    Error::new(ErrorKind::Changed, operation, subject, detail)
 }
 
 /// How many of the live runs, from the newest on, the run of `version` replaces: those of the last `lowbit(version)` commits,

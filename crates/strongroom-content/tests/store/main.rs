@@ -6,6 +6,7 @@ mod crashes;
 mod damage;
 mod faults;
 mod folding;
+mod found;
 mod lagging;
 mod many;
 mod names;

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use strongroom_content::{Layout, PutOptions, Version};
-use strongroom_storage::{ExternalStorage, StoreMode, StoreOptions};
+use strongroom_storage::{DigestSet, Digests, ExternalStorage, StoreMode, StoreOptions};
 
 use crate::collector::{all_content, publish_list};
 use crate::support::{Backend, Step, at, layout, namespace, noise, open, put};
@@ -113,6 +113,21 @@ pub const STEPS: &[Step] = &[
                 let mut batch = store.batch();
                 let version = store.snapshot_at(&namespace("a"), Version::new(2)).await?;
                 batch.link(at("a/inline"), version.find(&at("a/inline")).await?, StoreMode::Overwrite);
+                batch.commit().await.map(drop)
+            }
+            .boxed()
+        },
+    },
+    Step {
+        name: "move what was found",
+        prepare: nothing,
+        work: |store| {
+            async {
+                let (from, over) =
+                    (store.find(&at("copy/of/empty")).await?, store.find(&at("copy/of/sub/whole")).await?);
+                let mut batch = store.batch();
+                batch.link(at("copy/of/moved"), from.clone(), StoreMode::Create).remove_found(&from);
+                batch.replace_found(&over, over.clone().with_digests(&Digests::of(&noise(5, 50_000), DigestSet::ALL)));
                 batch.commit().await.map(drop)
             }
             .boxed()
