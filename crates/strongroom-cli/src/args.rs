@@ -26,7 +26,8 @@ looks like that is written ./b3:...
 Text lines give one name each; in a line that begins with \\, a newline in the name stands as \\n, a carriage return as \\r \
 and a backslash as \\\\, as b3sum does it. With --json every line is one JSON object, errors and notes on stderr too.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 partly failed, 4 not found, 5 damaged content, 6 conflict or already there.";
+Exit codes: 0 ok, 1 failed, 2 usage, 3 partly failed, 4 not found, 5 damaged content, 6 conflict, \
+changed meanwhile, or already there.";
 
 /// Keeps what a workflow produces: once, by content, under names that are never half-written.
 #[derive(Debug, Parser)]

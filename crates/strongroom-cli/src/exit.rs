@@ -21,7 +21,7 @@ pub enum Exit {
     NotFound = 4,
     /// Stored content is damaged or lost.
     Integrity = 5,
-    /// There is something already, or two names can't be side by side.
+    /// There is something already, two names can't be side by side, or something is not what it was when it was looked at.
     Conflict = 6,
     /// Ctrl-C, as shells count it.
     Interrupted = 130,
@@ -33,7 +33,7 @@ impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Missing => Self::NotFound,
-            ErrorKind::AlreadyExists | ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::AlreadyExists | ErrorKind::Changed | ErrorKind::Conflict => Self::Conflict,
             ErrorKind::Corrupt => Self::Integrity,
             ErrorKind::Invalid => Self::Usage,
             _ => Self::Failed,
@@ -109,5 +109,6 @@ mod tests {
         assert_eq!(tally(0, &[ErrorKind::Corrupt, ErrorKind::Corrupt]), Exit::Integrity);
         assert_eq!(tally(0, &[ErrorKind::Corrupt, ErrorKind::Missing]), Exit::Failed);
         assert_eq!(tally(0, &[ErrorKind::AlreadyExists, ErrorKind::Conflict]), Exit::Conflict);
+        assert_eq!(tally(0, &[ErrorKind::Changed]), Exit::Conflict);
     }
 }

@@ -1,10 +1,10 @@
 //! Names that move without their bytes: what `cp`, `mv` and `restore` have in common.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use futures::TryStreamExt;
 use serde_json::json;
-use strongroom::{ContentStorage, Location, Namespace, ObjectRef, Result, StoreMode};
+use strongroom::{ContentStorage, Error, Location, Namespace, ObjectRef, Result, StoreMode};
 
 use crate::lookup;
 use crate::output::Output;
@@ -62,10 +62,12 @@ pub async fn plan(
 
 /// Makes the transfers. Those in one namespace appear together.
 ///
-/// When a name is removed from one namespace and put into another, it is put first: a crash between leaves both.
+/// When a name is removed from one namespace and put into another, it is put first: a crash between leaves both. A name goes
+/// only while it stands for what was found under it.
 ///
 /// # Errors
-/// `AlreadyExists` if something is in the way; then nothing was done.
+/// `AlreadyExists` if something is in the way, `Changed` if a name that is to go stands for another object by now; then nothing
+/// was done, or where [`may_have_happened`](Error::may_have_happened) says so, the new names came.
 pub async fn transfer(
     store: &ContentStorage,
     transfers: Vec<Transfer>,
@@ -74,7 +76,9 @@ pub async fn transfer(
 ) -> Result<()> {
     let mut batch = store.batch().with_message(options.message.as_str());
     let mut removals = store.batch().with_message(options.message.as_str());
+    let mut leaving: HashMap<&Location, &ObjectRef> = HashMap::new();
     if options.remove {
+        leaving.extend(transfers.iter().map(|transfer| (transfer.from.location(), &transfer.from)));
         let kept: HashSet<&Location> = transfers.iter().map(|transfer| &transfer.to).collect();
         let receiving: HashSet<Namespace> = kept.iter().map(|to| Namespace::of(to)).collect();
         for Transfer { from, .. } in &transfers {
@@ -84,16 +88,23 @@ pub async fn transfer(
             }
             // Together with what is put, where that is in the same namespace and in no other.
             let together = receiving.len() == 1 && receiving.contains(&Namespace::of(location));
-            (if together { &mut batch } else { &mut removals }).remove_if_present(location.clone());
+            (if together { &mut batch } else { &mut removals }).remove_found(from);
         }
     }
     for Transfer { from, to } in &transfers {
-        if !(options.remove && from.location() == to) {
-            batch.link(to.clone(), from.clone(), options.mode);
+        match leaving.get(to) {
+            Some(stays) if stays.location() == from.location() => {}
+            Some(replaced) if options.mode == StoreMode::Overwrite => {
+                batch.replace_found(replaced, from.clone());
+            }
+            _ => {
+                batch.link(to.clone(), from.clone(), options.mode);
+            }
         }
     }
     batch.commit().await?;
-    removals.commit().await?;
+    // The new names are there.
+    removals.commit().await.map_err(Error::with_outcome_unknown)?;
     for Transfer { from, to } in &transfers {
         output.json_result(|| {
             json!({
@@ -106,3 +117,6 @@ pub async fn transfer(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,7 @@
 
 use clap::Args;
 use futures::TryStreamExt;
-use strongroom::{
-    ByteRange, ContentStorage, DigestSet, Digests, Error, ErrorKind, Hasher, ObjectRef, Result, StoreMode, unblock,
-};
+use strongroom::{ByteRange, ContentStorage, DigestSet, Digests, Error, ErrorKind, Hasher, ObjectRef, Result, unblock};
 
 use crate::context::Context;
 use crate::exit::{Exit, Tally};
@@ -73,11 +71,16 @@ async fn digests(store: &ContentStorage, text: &str, args: &DigestArgs) -> Resul
     }
     let digests = known.or(hasher.finish());
     if args.add {
-        let mut batch = store.batch().with_message("digests added");
-        batch.link(object.location().clone(), object.clone().with_digests(&digests), StoreMode::Overwrite);
-        batch.commit().await?;
+        keep(store, &object, &digests).await?;
     }
     Ok((object, digests))
+}
+
+/// Puts `digests` on record with `object`, if that is still what its name stands for.
+async fn keep(store: &ContentStorage, object: &ObjectRef, digests: &Digests) -> Result<()> {
+    let mut batch = store.batch().with_message("digests added");
+    batch.replace_found(object, object.clone().with_digests(digests));
+    batch.commit().await.map(drop)
 }
 
 fn print(object: &ObjectRef, digests: &Digests, args: &DigestArgs, context: &Context) -> Result<()> {
@@ -97,4 +100,27 @@ fn print(object: &ObjectRef, digests: &Digests, args: &DigestArgs, context: &Con
         map.insert("location".into(), location.into());
         map.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom::{ContentConfig, ExternalStorage, Location};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn digests_are_not_added_to_what_came_meanwhile() {
+        let url = "memory://digests-added";
+        let store = strongroom::create(url, ContentConfig::default()).await.expect("create");
+        let location = Location::parse("a/b").expect("a location");
+        store.store_bytes(&location, "old".into()).await.expect("store");
+        let object = store.find(&location).await.expect("find");
+        let other = strongroom::open(url).await.expect("another handle");
+        other.store_bytes(&location, "newer".into()).await.expect("store");
+        let digests = Digests::of(b"old", DigestSet::ALL);
+        let error = keep(&store, &object, &digests).await.expect_err("it changed");
+        assert_eq!((error.kind(), error.subject()), (ErrorKind::Changed, "a/b"));
+        let bytes = other.load_bytes(&location, ByteRange::All).await.expect("load");
+        assert_eq!(bytes, "newer");
+    }
 }

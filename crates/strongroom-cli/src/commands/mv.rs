@@ -10,8 +10,8 @@ use crate::transfer::{TransferOptions, plan, transfer};
 
 /// Give an object, or all below a name, another name
 ///
-/// In one namespace the old names go in the same step as the new ones come. Between two, the new ones come first. Where DEST
-/// ends with /, the name goes below it.
+/// In one namespace the old names go in the same step as the new ones come. Between two, the new ones come first. An old name
+/// that somebody gave to another object meanwhile stays, and mv fails. Where DEST ends with /, the name goes below it.
 #[derive(Args, Debug)]
 pub struct MvArgs {
     /// What: a location
