@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use clap::Args;
 use futures::TryStreamExt;
 use serde_json::json;
 use strongroom::{ContentStorage, Error, Location, Namespace, ObjectRef, Result, StoreMode};
@@ -16,6 +17,28 @@ pub struct Transfer {
     pub from: ObjectRef,
     /// Where it goes.
     pub to: Location,
+}
+
+/// What `cp` and `mv` are told alike, besides SOURCE and DEST.
+#[derive(Args, Debug)]
+pub struct TransferArgs {
+    /// All objects below SOURCE
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// Replace nothing: fail if the name is taken
+    #[arg(long)]
+    new: bool,
+    /// What the history says of it
+    #[arg(short, long, value_name = "TEXT", default_value = "")]
+    message: String,
+}
+
+impl TransferArgs {
+    /// How the transfers are made; with `remove`, the names that objects had go away.
+    pub fn into_options(self, remove: bool) -> TransferOptions {
+        let mode = if self.new { StoreMode::Create } else { StoreMode::Overwrite };
+        TransferOptions { mode, remove, message: self.message }
+    }
 }
 
 /// How transfers are made.

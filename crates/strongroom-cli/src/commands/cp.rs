@@ -1,12 +1,12 @@
 //! `strongroom cp`
 
 use clap::Args;
-use strongroom::{Result, StoreMode};
+use strongroom::Result;
 
 use crate::args::AtArgs;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::transfer::{TransferOptions, plan, transfer};
+use crate::transfer::{TransferArgs, plan, transfer};
 
 /// Give an object, or all below a name, another name too
 ///
@@ -22,24 +22,15 @@ pub struct CpArgs {
     source: String,
     /// The other name
     dest: String,
-    /// All objects below SOURCE
-    #[arg(short, long)]
-    recursive: bool,
-    /// Replace nothing: fail if the name is taken
-    #[arg(long)]
-    new: bool,
+    #[command(flatten)]
+    transfer: TransferArgs,
     #[command(flatten)]
     at: AtArgs,
-    /// What the history says of it
-    #[arg(short, long, value_name = "TEXT", default_value = "")]
-    message: String,
 }
 
 pub async fn run(args: CpArgs, context: &Context) -> Result<Exit> {
     let store = context.open().await?;
-    let transfers = plan(&store, &args.source, &args.dest, args.recursive, args.at.as_deref()).await?;
-    let mode = if args.new { StoreMode::Create } else { StoreMode::Overwrite };
-    let options = TransferOptions { mode, remove: false, message: args.message };
-    transfer(&store, transfers, &options, &context.output).await?;
+    let transfers = plan(&store, &args.source, &args.dest, args.transfer.recursive, args.at.as_deref()).await?;
+    transfer(&store, transfers, &args.transfer.into_options(false), &context.output).await?;
     Ok(Exit::Done)
 }

@@ -1,12 +1,12 @@
 //! `strongroom mv`
 
 use clap::Args;
-use strongroom::{Error, ErrorKind, Result, StoreMode};
+use strongroom::{Error, ErrorKind, Result};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::lookup;
-use crate::transfer::{TransferOptions, plan, transfer};
+use crate::transfer::{TransferArgs, plan, transfer};
 
 /// Give an object, or all below a name, another name
 ///
@@ -18,15 +18,8 @@ pub struct MvArgs {
     source: String,
     /// The new name
     dest: String,
-    /// All objects below SOURCE
-    #[arg(short, long)]
-    recursive: bool,
-    /// Replace nothing: fail if the name is taken
-    #[arg(long)]
-    new: bool,
-    /// What the history says of it
-    #[arg(short, long, value_name = "TEXT", default_value = "")]
-    message: String,
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 pub async fn run(args: MvArgs, context: &Context) -> Result<Exit> {
@@ -35,9 +28,7 @@ pub async fn run(args: MvArgs, context: &Context) -> Result<Exit> {
         return Err(Error::new(ErrorKind::Invalid, "mv", args.source, detail));
     }
     let store = context.open().await?;
-    let transfers = plan(&store, &args.source, &args.dest, args.recursive, None).await?;
-    let mode = if args.new { StoreMode::Create } else { StoreMode::Overwrite };
-    let options = TransferOptions { mode, remove: true, message: args.message };
-    transfer(&store, transfers, &options, &context.output).await?;
+    let transfers = plan(&store, &args.source, &args.dest, args.transfer.recursive, None).await?;
+    transfer(&store, transfers, &args.transfer.into_options(true), &context.output).await?;
     Ok(Exit::Done)
 }
