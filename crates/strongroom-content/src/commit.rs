@@ -82,6 +82,11 @@ impl Inner {
         if let Some((log, version)) = &reliance.kept {
             self.secure_version(session, log, *version).await?;
         }
+        self.secure_puts(session, changes).await
+    }
+
+    /// Makes sure in a session of the content of all that `changes` put.
+    async fn secure_puts(self: &Arc<Self>, session: &Arc<Session>, changes: &mut [Change]) -> Result<()> {
         let mut writer = ContentWriter::new(self.clone(), session.clone());
         for change in changes {
             if let Action::Put(object) = &mut change.action {
@@ -133,22 +138,18 @@ impl Inner {
         let earlier = own.first().map_or(0, |version| version - 1);
         let gone = || Error::missing(info.operation, format!("version {earlier} of {log}"));
         let state = self.names.at(log, earlier).await?.ok_or_else(gone)?;
-        let mut writer = ContentWriter::new(self.clone(), membership.session().clone());
         let mut back = Vec::with_capacity(changes.len());
         for change in changes {
             let before = state.get(&change.name).await?.and_then(|entry| entry.object);
             let (expected, action) = match (&change.action, before) {
                 (Action::Put(_), None) => (put_by(own), Action::Remove),
                 (Action::Remove, None) => continue,
-                (action, Some(mut object)) => {
-                    object.content = writer.secure(&object.content).await?;
-                    let is_put = matches!(action, Action::Put(_));
-                    (if is_put { put_by(own) } else { Expected::AbsentOrPass }, Action::Put(object))
-                }
+                (Action::Put(_), Some(object)) => (put_by(own), Action::Put(object)),
+                (Action::Remove, Some(object)) => (Expected::AbsentOrPass, Action::Put(object)),
             };
             back.push(Change { name: change.name.clone(), action, expected });
         }
-        writer.finish().await?;
+        self.secure_puts(membership.session(), &mut back).await?;
         self.names.publish(log, &back, info, membership.session().epoch).await.map(drop)
     }
 }
