@@ -1,74 +1,57 @@
 //! A backend of one's own: objects as rows of an SQLite database, so that a whole store is one file.
 //!
-//! It writes the six methods that have no body in the trait, passes the conformance suite, and so carries a content store.
-//! SQLite takes objects of up to 1 GB, which is enough for packs.
+//! It writes the four methods that have no body in the trait, passes the conformance suite, and so carries a content store.
+//! SQLite is atomic, durable and exclusive; the rest is translation. It takes objects of up to 1 GB, which is enough for packs.
 //!
 //! ```text
 //! cargo test --example custom_backend    # the conformance suite
 //! cargo run --example custom_backend     # a content store on it
 //! ```
 
-use std::fmt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use displaydoc::Display;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use rusqlite::{Connection, ErrorCode, MAIN_DB};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, Result as SqlResult};
 use strongroom::{
-    ByteRange, Capabilities, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, Loaded, Location,
-    Metadata, OpenOptions, Result, Source, StoreMode, StoreOptions, Stored, VerifyOptions,
+    ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, Loaded, Location, OpenOptions, Result,
+    Source, StoreMode, StoreOptions, Stored, VerifyOptions,
 };
 use strongroom_storage::unblock;
 
-/// Objects in a table. SQLite is atomic, durable and exclusive; the rest is translation.
-#[derive(Clone, Debug)]
-struct SqliteStorage(Arc<Mutex<Connection>>);
+// The backend: under sixty lines, which `tests/architecture.rs` counts. Its documentation is what it shows itself as.
+
+/// an SQLite database
+#[derive(Debug, Display)]
+struct SqliteStorage(PathBuf);
+
+const SETUP: &str = "PRAGMA busy_timeout = 60000; PRAGMA synchronous = EXTRA;
+    CREATE TABLE IF NOT EXISTS objects (name PRIMARY KEY, content)";
 
 impl SqliteStorage {
-    fn open(path: &Path) -> rusqlite::Result<Self> {
-        let database = Connection::open(path)?;
-        database.busy_timeout(Duration::from_secs(60))?;
-        database.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE IF NOT EXISTS objects (location TEXT PRIMARY KEY, content BLOB NOT NULL)",
-        )?;
-        Ok(Self(Arc::new(Mutex::new(database))))
-    }
-
-    /// Runs SQL about `name` on a thread where it may block.
-    async fn sql<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        name: &str,
-        work: impl FnOnce(&Connection, &str) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (database, name) = (Arc::clone(&self.0), name.to_string());
-        unblock(move || {
-            let database = database.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&database, &name).map_err(|error| match (&error, error.sqlite_error_code()) {
-                (rusqlite::Error::QueryReturnedNoRows, _) => Error::missing(operation, name),
-                (_, Some(ErrorCode::ConstraintViolation)) => Error::already_exists(operation, name),
-                _ => Error::new(ErrorKind::Unavailable, operation, name, "SQLite can't do it now").with_source(error),
+    /// Runs `work` about `name` on a thread where it may block.
+    fn sql<T, W>(&self, verb: &'static str, name: &str, work: W) -> BoxFuture<'static, Result<T>>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection, &str) -> SqlResult<T> + Send + 'static,
+    {
+        let (path, name) = (self.0.clone(), name.to_string());
+        Box::pin(unblock(move || {
+            let database = Connection::open(path).and_then(|sql| sql.execute_batch(SETUP).map(|()| sql));
+            database.and_then(|sql| work(&sql, &name)).map_err(|error| match (&error, error.sqlite_error_code()) {
+                (rusqlite::Error::QueryReturnedNoRows, _) => Error::missing(verb, name),
+                (_, Some(ErrorCode::ConstraintViolation)) => Error::already_exists(verb, name),
+                _ => Error::new(ErrorKind::Unavailable, verb, name, "SQLite can't do it now").with_source(error),
             })
-        })
-        .await
-    }
-}
-
-impl fmt::Display for SqliteStorage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an SQLite database")
+        }))
     }
 }
 
 #[async_trait]
 impl ExternalStorage for SqliteStorage {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::basic()
-    }
-
     async fn store(&self, location: &Location, source: Source, options: &StoreOptions) -> Result<Stored> {
         let content = source.into_bytes().await?;
         let stored = Stored::of(location, &content, options);
@@ -79,49 +62,34 @@ impl ExternalStorage for SqliteStorage {
     }
 
     async fn load(&self, location: &Location, range: ByteRange) -> Result<Loaded> {
-        let read = self.sql("load", location.as_str(), move |sql, name| {
+        let loaded = self.sql("load", location.as_str(), move |sql, name| {
             let snapshot = sql.unchecked_transaction()?;
-            let row = snapshot.query_row("SELECT rowid FROM objects WHERE location = ?1", [name], |row| row.get(0))?;
-            let blob = snapshot.blob_open(MAIN_DB, "objects", "content", row, true)?;
-            let range = match range.resolve(blob.len() as u64, &name) {
-                Ok(range) => range,
-                Err(error) => return Ok(Err(error)),
-            };
-            let mut content = vec![0; (range.end - range.start) as usize];
-            blob.read_at_exact(&mut content, range.start as usize)?;
-            Ok(Ok((blob.len() as u64, range, content)))
+            let row = snapshot.query_row("SELECT rowid FROM objects WHERE name = ?1", [name], |row| row.get(0))?;
+            Ok(Loaded::read(name, range, &mut snapshot.blob_open(MAIN_DB, "objects", "content", row, true)?))
         });
-        let (size, range, content) = read.await??;
-        Ok(Loaded::new(location, size, range, stream::iter([Ok(content.into())])))
-    }
-
-    async fn metadata(&self, location: &Location) -> Result<Metadata> {
-        Ok(Metadata::new(self.load(location, (0..0).into()).await?.size))
+        loaded.await?
     }
 
     async fn delete(&self, location: &Location) -> Result<()> {
-        let statement = "DELETE FROM objects WHERE location = ?1 RETURNING 1";
+        let statement = "DELETE FROM objects WHERE name = ?1 RETURNING 1";
         self.sql("delete", location.as_str(), |sql, name| sql.query_row(statement, [name], |_| Ok(()))).await
     }
 
     fn iter_contents(&self, prefix: &str) -> BoxStream<'static, Result<Location>> {
-        let (storage, prefix) = (self.clone(), prefix.to_string());
-        let query = "SELECT location FROM objects WHERE substr(location, 1, length(?1)) = ?1";
-        let names = async move {
-            let names = storage.sql("list", &prefix, |sql, prefix| {
-                sql.prepare(query)?.query_map([prefix], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
-            });
-            Ok(stream::iter(names.await?).map(|name| Location::parse(&name)))
-        };
-        stream::once(names).try_flatten().boxed()
+        let query = "SELECT name FROM objects WHERE substr(name, 1, length(?1)) = ?1";
+        let names = self.sql("list", prefix, |sql, prefix| {
+            sql.prepare(query)?.query_map([prefix], |row| row.get(0))?.collect::<SqlResult<Vec<String>>>()
+        });
+        stream::once(names).map_ok(|names| stream::iter(names).map(|name| Location::parse(&name))).try_flatten().boxed()
     }
 }
+
+// The end of the backend.
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("campaign.sqlite");
-    let backend = Arc::new(SqliteStorage::open(&path)?);
+    let backend = Arc::new(SqliteStorage(folder.path().join("campaign.sqlite")));
     let store = ContentStorage::create(backend, ContentConfig::default(), OpenOptions::default()).await?;
 
     let frames: Vec<u8> = (0..3 << 20).map(|index: u32| (index % 251) as u8).collect();
@@ -150,11 +118,8 @@ mod tests {
     fn place() -> Place {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("objects.sqlite");
-        Place::new(move || {
-            let storage = SqliteStorage::open(&path).expect("SQLite opens a file in a new folder");
-            std::future::ready(Ok(Arc::new(storage) as Arc<dyn ExternalStorage>))
-        })
-        .with_guard(folder)
+        Place::new(move || std::future::ready(Ok(Arc::new(SqliteStorage(path.clone())) as Arc<dyn ExternalStorage>)))
+            .with_guard(folder)
     }
 
     conformance_tests!(sqlite, async || place());

@@ -136,6 +136,19 @@ fn files_are_short() {
 }
 
 #[test]
+fn a_backend_of_ones_own_takes_under_sixty_lines() {
+    let text = std::fs::read_to_string(root().join("examples/custom_backend.rs")).expect("the example");
+    let (_, from_here) = text.split_once("// The backend:").expect("its beginning is marked");
+    let (backend, _) = from_here.split_once("// The end of the backend.").expect("its end is marked");
+    let lines = backend.trim_end().lines().skip(2).count();
+    assert!(
+        backend.contains("struct ") && backend.contains("impl ExternalStorage for"),
+        "all of it is between the marks"
+    );
+    assert!(lines < 60, "it has {lines} lines");
+}
+
+#[test]
 fn every_crate_forbids_unsafe_code() {
     for path in source_files().into_iter().filter(|path| path.ends_with("src/lib.rs") || path.ends_with("src/main.rs"))
     {

@@ -1,6 +1,7 @@
 //! The words of storage calls: how to store, what was stored, what is there.
 
 use std::fmt;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::{Range, RangeFrom, RangeFull};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -268,6 +269,19 @@ impl Loaded {
         let part = content.slice(to_usize(range.start)..to_usize(range.end));
         let items = (!part.is_empty()).then_some(Ok(part));
         Ok(Self { size, range, stream: futures::stream::iter(items).boxed() })
+    }
+
+    /// The bytes `range` of the object `name` that `reader` holds from its start to its end; they are read now, and this blocks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the range is not in the object; that of reading.
+    pub fn read(name: impl fmt::Display, range: ByteRange, reader: &mut (impl Read + Seek)) -> Result<Self> {
+        let failed = |error| Error::from_io("load", &name, error);
+        let size = reader.seek(SeekFrom::End(0)).map_err(failed)?;
+        let range = range.resolve(size, &name)?;
+        let mut part = vec![0; to_usize(range.end - range.start)];
+        reader.seek(SeekFrom::Start(range.start)).and_then(|_| reader.read_exact(&mut part)).map_err(failed)?;
+        Ok(Self { size, range, stream: futures::stream::iter([Ok(part.into())]).boxed() })
     }
 
     /// The bytes, in pieces.

@@ -21,8 +21,8 @@ use crate::source::{Source, SourceFile};
 
 /// A flat map from location to bytes.
 ///
-/// Used as `Arc<dyn ExternalStorage>`. A backend writes the six methods without a body; the others are written once, in terms
-/// of those, and a backend overrides the ones that it can do faster.
+/// Used as `Arc<dyn ExternalStorage>`. A backend writes the four methods without a body; the others are written once, in terms
+/// of those, and a backend overrides the ones that it can do better.
 ///
 /// # Promises
 /// The conformance suite of `strongroom-testkit` has a test named for each.
@@ -42,9 +42,6 @@ use crate::source::{Source, SourceFile};
 /// 10. *Range.* A bounded read transfers only that range.
 #[async_trait]
 pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
-    /// What this backend can do.
-    fn capabilities(&self) -> Capabilities;
-
     /// Stores `source` at `location`, atomically.
     ///
     /// # Errors
@@ -61,12 +58,6 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
     /// [`ErrorKind::Corrupt`], here or in the stream, if its bytes are not those that were stored.
     async fn load(&self, location: &Location, range: ByteRange) -> Result<Loaded>;
 
-    /// What is known of the object at `location` without reading it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Missing`] if there is no object.
-    async fn metadata(&self, location: &Location) -> Result<Metadata>;
-
     /// Removes the object at `location`.
     ///
     /// # Errors
@@ -78,6 +69,21 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
     /// Any string is a legal prefix; one that no location can begin with matches nothing. Objects that come or go meanwhile
     /// may be listed or not.
     fn iter_contents(&self, prefix: &str) -> BoxStream<'static, Result<Location>>;
+
+    /// What this backend can do; by default [`Capabilities::basic`], that is to keep all promises and nothing more.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::basic()
+    }
+
+    /// What is known of the object at `location` without reading it.
+    ///
+    /// The provided method opens it, and knows its size.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`] if there is no object.
+    async fn metadata(&self, location: &Location) -> Result<Metadata> {
+        Ok(Metadata::new(self.load(location, (0..0).into()).await?.size))
+    }
 
     /// Stores bytes, durably, replacing what is there.
     ///
