@@ -1,21 +1,25 @@
 //! The words of storage calls: how to store, what was stored, what is there.
 
+mod listing;
+mod loaded;
+mod range;
+
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom};
-use std::ops::{Range, RangeFrom, RangeFull};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::digest::{DigestSet, Digests};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::location::Location;
 use crate::source::Source;
+
+pub use listing::{ListOptions, ListedObject, Listing};
+pub use loaded::Loaded;
+pub use range::ByteRange;
 
 /// Bytes that come in pieces; an error is the last item.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
@@ -26,7 +30,7 @@ pub enum StoreMode {
     /// Replace it, atomically.
     #[default]
     Overwrite,
-    /// Fail with [`ErrorKind::AlreadyExists`]. Of any number of racing writers exactly one succeeds.
+    /// Fail with [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists). Of any number of racing writers exactly one succeeds.
     Create,
 }
 
@@ -160,257 +164,6 @@ impl Metadata {
     }
 }
 
-/// Which bytes of an object; in bytes from its start. An end beyond the object's end means its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ByteRange {
-    /// All of it.
-    #[default]
-    All,
-    /// From a first byte to before an end.
-    Span {
-        /// The first byte.
-        start: u64,
-        /// The byte after the last one.
-        end: u64,
-    },
-    /// From this byte to the end.
-    From(u64),
-    /// This many bytes at the end, or all if there are fewer.
-    Last(u64),
-}
-
-impl ByteRange {
-    /// The bytes of an object of `size` bytes that are meant.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if the range begins behind the object's end, or ends before it begins.
-    pub fn resolve(self, size: u64, location: &impl fmt::Display) -> Result<Range<u64>> {
-        let range = match self {
-            Self::All => 0..size,
-            Self::Span { start, end } => start..end.min(size),
-            Self::From(start) => start..size,
-            Self::Last(length) => size.saturating_sub(length)..size,
-        };
-        let backwards = matches!(self, Self::Span { start, end } if end < start);
-        if backwards || range.start > size {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                "load",
-                location,
-                format!("the range {self} is not in the object, which has {size} bytes"),
-            ));
-        }
-        Ok(range)
-    }
-}
-
-impl fmt::Display for ByteRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => f.write_str(".."),
-            Self::Span { start, end } => write!(f, "{start}..{end}"),
-            Self::From(start) => write!(f, "{start}.."),
-            Self::Last(length) => write!(f, "-{length}"),
-        }
-    }
-}
-
-impl From<RangeFull> for ByteRange {
-    fn from(_: RangeFull) -> Self {
-        Self::All
-    }
-}
-
-impl From<Range<u64>> for ByteRange {
-    fn from(range: Range<u64>) -> Self {
-        Self::Span { start: range.start, end: range.end }
-    }
-}
-
-impl From<RangeFrom<u64>> for ByteRange {
-    fn from(range: RangeFrom<u64>) -> Self {
-        Self::From(range.start)
-    }
-}
-
-/// An object that is being read.
-///
-/// The stream gives exactly the bytes of `range`, or ends with an error.
-pub struct Loaded {
-    /// The size of the whole object, in bytes.
-    pub size: u64,
-    /// Which of its bytes the stream gives.
-    pub range: Range<u64>,
-    stream: ByteStream,
-}
-
-impl Loaded {
-    /// The bytes `range` of an object of `size` bytes at `location`, read from `stream`.
-    ///
-    /// A stream that ends early, or gives too much, becomes one that ends with [`ErrorKind::Corrupt`].
-    pub fn new(
-        location: &Location,
-        size: u64,
-        range: Range<u64>,
-        stream: impl Stream<Item = Result<Bytes>> + Send + 'static,
-    ) -> Self {
-        let stream =
-            Exact { left: range.end - range.start, failed: false, location: location.clone(), inner: stream.boxed() };
-        Self { size, range, stream: stream.boxed() }
-    }
-
-    /// The bytes `range` of `content`, which is the whole object.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if the range is not in the object.
-    pub fn slice(location: &Location, content: &Bytes, range: ByteRange) -> Result<Self> {
-        let size = content.len() as u64;
-        let range = range.resolve(size, location)?;
-        let part = content.slice(to_usize(range.start)..to_usize(range.end));
-        let items = (!part.is_empty()).then_some(Ok(part));
-        Ok(Self { size, range, stream: futures::stream::iter(items).boxed() })
-    }
-
-    /// The bytes `range` of the object `name` that `reader` holds from its start to its end; they are read now, and this blocks.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if the range is not in the object; that of reading.
-    pub fn read(name: impl fmt::Display, range: ByteRange, reader: &mut (impl Read + Seek)) -> Result<Self> {
-        let failed = |error| Error::from_io("load", &name, error);
-        let size = reader.seek(SeekFrom::End(0)).map_err(failed)?;
-        let range = range.resolve(size, &name)?;
-        let mut part = vec![0; to_usize(range.end - range.start)];
-        reader.seek(SeekFrom::Start(range.start)).and_then(|_| reader.read_exact(&mut part)).map_err(failed)?;
-        Ok(Self { size, range, stream: futures::stream::iter([Ok(part.into())]).boxed() })
-    }
-
-    /// The bytes, in pieces.
-    #[must_use]
-    pub fn into_stream(self) -> ByteStream {
-        self.stream
-    }
-
-    /// The bytes, in one piece.
-    ///
-    /// # Errors
-    /// That of the stream.
-    pub async fn into_bytes(self) -> Result<Bytes> {
-        Source::Stream(self.stream).into_bytes().await
-    }
-}
-
-/// An object that is held in memory can't be longer than `usize`.
-fn to_usize(offset: u64) -> usize {
-    usize::try_from(offset).expect("an offset in a slice fits usize")
-}
-
-impl fmt::Debug for Loaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaded").field("size", &self.size).field("range", &self.range).finish_non_exhaustive()
-    }
-}
-
-/// Turns a stream that ends early into one that ends with an error.
-struct Exact {
-    left: u64,
-    failed: bool,
-    location: Location,
-    inner: ByteStream,
-}
-
-impl Stream for Exact {
-    type Item = Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.failed {
-            return Poll::Ready(None);
-        }
-        let item = match std::task::ready!(self.inner.poll_next_unpin(context)) {
-            Some(Ok(bytes)) => match self.left.checked_sub(bytes.len() as u64) {
-                Some(left) => {
-                    self.left = left;
-                    return Poll::Ready(Some(Ok(bytes)));
-                }
-                None => Err("it has more bytes than it had when it was opened".to_string()),
-            },
-            Some(Err(error)) => {
-                self.failed = true;
-                return Poll::Ready(Some(Err(error)));
-            }
-            None if self.left == 0 => return Poll::Ready(None),
-            None => Err(format!("it ended {} bytes early", self.left)),
-        };
-        self.failed = true;
-        Poll::Ready(Some(item.map_err(|detail| Error::new(ErrorKind::Corrupt, "load", &self.location, detail))))
-    }
-}
-
-/// Which objects to list.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ListOptions {
-    /// Only names that begin with this string.
-    pub prefix: String,
-    /// Fold names with the same beginning up to the next `/` after the prefix into one of [`Listing::prefixes`].
-    pub delimited: bool,
-    /// Only names that come after this one in byte order.
-    pub start_after: Option<String>,
-    /// At most this many names and prefixes together.
-    pub limit: Option<usize>,
-}
-
-impl ListOptions {
-    /// All names that begin with `prefix`.
-    pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), ..Self::default() }
-    }
-
-    /// What stands directly below `prefix`, which ends with `/` or is empty.
-    pub fn directory(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), delimited: true, ..Self::default() }
-    }
-
-    /// The same with at most `limit` results.
-    #[must_use]
-    pub fn with_limit(self, limit: usize) -> Self {
-        Self { limit: Some(limit), ..self }
-    }
-
-    /// The same with only what comes after `name`.
-    #[must_use]
-    pub fn with_start_after(self, name: impl Into<String>) -> Self {
-        Self { start_after: Some(name.into()), ..self }
-    }
-}
-
-/// One object in a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListedObject {
-    /// Where it is.
-    pub location: Location,
-    /// Its size in bytes, where the backend's listing says it.
-    pub size: Option<u64>,
-}
-
-impl ListedObject {
-    /// The object at `location`.
-    #[must_use]
-    pub fn new(location: Location, size: Option<u64>) -> Self {
-        Self { location, size }
-    }
-}
-
-/// What a listing found, in byte order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Listing {
-    /// The objects.
-    pub objects: Vec<ListedObject>,
-    /// With [`ListOptions::delimited`]: the common beginnings, each ending with `/`.
-    pub prefixes: Vec<String>,
-}
-
 /// What a backend can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -419,7 +172,7 @@ pub struct Capabilities {
     pub create_if_absent: bool,
     /// [`list`](crate::ExternalStorage::list) with a limit costs one request, and names come in byte order.
     pub ordered_listing: bool,
-    /// `a` and `a/b` can both be objects. Where not, the second is [`ErrorKind::Conflict`].
+    /// `a` and `a/b` can both be objects. Where not, the second is [`ErrorKind::Conflict`](crate::ErrorKind::Conflict).
     pub nested_locations: bool,
     /// [`store_all`](crate::ExternalStorage::store_all) and [`delete_all`](crate::ExternalStorage::delete_all) do all or
     /// nothing for locations of one namespace.
