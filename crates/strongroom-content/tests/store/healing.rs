@@ -1,0 +1,90 @@
+//! Damage that is undone: by storing content again, or by a second copy of it.
+
+use bytes::Bytes;
+use strongroom_content::{Layout, PutOptions};
+use strongroom_storage::{ByteRange, ErrorKind, Source};
+
+use crate::support::{at, copy, create, files, layout, load, memory, noise, open, put, small_chunks};
+
+/// What deduplication can see to be lost is not relied on. A flipped bit only verification finds.
+#[tokio::test]
+async fn storing_content_again_heals_what_was_lost_or_cut() {
+    for (layouts, size) in
+        [(Layout::Auto, 5000), (Layout::Chunked, 60_000), (Layout::Whole, 50_000), (Layout::Whole, 2 << 20)]
+    {
+        for how in ["deleted", "cut", "cut to nothing"] {
+            for stream in [false, true] {
+                let when = format!("{layouts:?} {size} {how}, stream: {stream}");
+                let backend = memory();
+                let store = create(&backend, small_chunks()).await;
+                put(&store, "a/b", noise(1, size), layout(layouts)).await.expect("put");
+                let content = [files(&backend, "packs/").await, files(&backend, "files/").await].concat();
+                assert_eq!(content.len(), 1);
+                let bytes = backend.load_bytes(&content[0], ByteRange::All).await.expect("load");
+                match how {
+                    "deleted" => backend.delete(&content[0]).await.expect("delete"),
+                    "cut" => drop(backend.store_bytes(&content[0], bytes.slice(..bytes.len() / 2)).await.expect("cut")),
+                    _ => drop(backend.store_bytes(&content[0], Bytes::new()).await.expect("cut")),
+                }
+                let source = if stream {
+                    Source::stream(futures::stream::iter([Ok(noise(1, size))]))
+                } else {
+                    Source::Bytes(noise(1, size))
+                };
+                let mut batch = open(&backend).await.batch();
+                batch.put(at("a/b"), source, layout(layouts));
+                // What a long stream held is gone when it is known that a file that is cut has the same content.
+                let too_late = stream && size > 1 << 20 && how != "deleted";
+                match batch.commit().await {
+                    Err(error) => {
+                        assert!(too_late, "{when}: {error:?}");
+                        assert_eq!((error.kind(), error.subject()), (ErrorKind::Corrupt, content[0].as_str()));
+                        continue;
+                    }
+                    Ok(_) => assert!(!too_late, "{when}"),
+                }
+                assert_eq!(load(&open(&backend).await, "a/b").await.expect(&when), noise(1, size), "{when}");
+            }
+        }
+    }
+}
+
+/// Two handles that did not know of each other stored the same content: there are two copies of it.
+#[tokio::test]
+async fn a_second_copy_stands_in_for_a_damaged_one() {
+    for (layouts, size) in
+        [(Layout::Auto, 5000), (Layout::Chunked, 60_000), (Layout::Whole, 50_000), (Layout::Whole, 2 << 20)]
+    {
+        let backend = memory();
+        create(&backend, small_chunks()).await;
+        let (one, other) = (open(&backend).await, open(&backend).await);
+        put(&one, "x/x", noise(8, 300), PutOptions::default()).await.expect("they know what there is now");
+        put(&other, "x/y", noise(9, 300), PutOptions::default()).await.expect("they know what there is now");
+        let before = [files(&backend, "packs/").await, files(&backend, "files/").await].concat();
+        put(&one, "a/one", noise(1, size), layout(layouts)).await.expect("put");
+        put(&other, "a/other", noise(1, size), layout(layouts)).await.expect("put");
+        let mut copies = [files(&backend, "packs/").await, files(&backend, "files/").await].concat();
+        copies.retain(|file| !before.contains(file));
+        assert_eq!(copies.len(), 2, "{layouts:?}");
+        for damaged in &copies {
+            for how in ["deleted", "cut", "flipped"] {
+                let image = copy(&backend).await;
+                let bytes = image.load_bytes(damaged, ByteRange::All).await.expect("load");
+                match how {
+                    "deleted" => image.delete(damaged).await.expect("delete"),
+                    "cut" => drop(image.store_bytes(damaged, bytes.slice(..bytes.len() / 2)).await.expect("cut")),
+                    _ => {
+                        let mut flipped = bytes.to_vec();
+                        flipped[100] ^= 1;
+                        image.store_bytes(damaged, flipped.into()).await.expect("flip");
+                    }
+                }
+                let fresh = open(&image).await;
+                for name in ["a/one", "a/other"] {
+                    let found = load(&fresh, name).await;
+                    assert!(found.is_ok_and(|found| found == noise(1, size)), "{layouts:?} {how}: {name}");
+                }
+            }
+        }
+    }
+}
