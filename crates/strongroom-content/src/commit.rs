@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use strongroom_storage::{Error, ErrorKind, Result};
 
-use crate::names::{Action, Change, CommitInfo, Expected, LogName, Published};
+use crate::names::{Action, Change, CommitInfo, Expected, LogName, Published, Request};
 use crate::session::{Membership, Session};
 use crate::store::Inner;
 use crate::writer::ContentWriter;
@@ -40,24 +40,26 @@ impl Inner {
         membership: &mut Membership<'a>,
         mut reliance: Reliance,
         log: &LogName,
-        mut changes: Vec<Change>,
+        changes: Vec<Change>,
         info: &CommitInfo,
     ) -> Result<Published> {
         let mut own = BTreeSet::new();
+        let mut changes = Arc::new(changes);
         loop {
             let session = membership.session().clone();
             if !Arc::ptr_eq(&session, &reliance.session) {
-                match self.rely_anew(&session, &mut changes, &reliance).await {
+                match self.rely_anew(&session, Arc::<Vec<Change>>::make_mut(&mut changes), &reliance).await {
                     Ok(()) => reliance.session = session.clone(),
                     Err(error) if own.is_empty() => return Err(error),
                     Err(error) => return Err(self.take_back(membership, log, &changes, info, &own, error).await),
                 }
             }
+            let request = |changes| Request { changes, info: info.clone(), since: session.epoch };
             let published = if own.is_empty() {
-                self.names.publish(log, &changes, info, session.epoch).await?
+                self.queue.publish(log, request(changes.clone())).await?
             } else {
-                let again = again(&changes, &own);
-                self.names.publish(log, &again, info, session.epoch).await.map_err(Error::with_outcome_unknown)?
+                let again = request(Arc::new(again(&changes, &own)));
+                self.queue.publish(log, again).await.map_err(Error::with_outcome_unknown)?
             };
             if published.made {
                 own.insert(published.version);
@@ -150,7 +152,8 @@ impl Inner {
             back.push(Change { name: change.name.clone(), action, expected });
         }
         self.secure_puts(membership.session(), &mut back).await?;
-        self.names.publish(log, &back, info, membership.session().epoch).await.map(drop)
+        let request = Request { changes: Arc::new(back), info: info.clone(), since: membership.session().epoch };
+        self.queue.publish(log, request).await.map(drop)
     }
 }
 

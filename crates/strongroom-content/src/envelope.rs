@@ -74,6 +74,18 @@ pub(crate) async fn open(backend: &dyn ExternalStorage, location: &Location, mag
     Ok(Opened { directory, body_end: footer.start, tail: (start, tail) })
 }
 
+/// The directory of a file that is in memory.
+pub(crate) fn parse(file: Bytes, magic: Magic) -> Decoded<Opened> {
+    let footer = Footer::read(magic, file.len() as u64, &file)?;
+    let start = usize::try_from(footer.start).map_err(|_| Malformed("it is too large"))?;
+    let directory = file.slice(start..start + footer.length);
+    footer.check(magic, &directory)?;
+    if !file.starts_with(magic) {
+        return Err(Malformed("its beginning is damaged"));
+    }
+    Ok(Opened { directory, body_end: footer.start, tail: (0, file) })
+}
+
 /// Checks the first bytes of the file at `location`, which nobody needs who knows what it is.
 ///
 /// # Errors

@@ -32,6 +32,7 @@ mod envelope;
 mod external;
 mod find;
 mod grid;
+mod group;
 mod history;
 mod index;
 mod names;

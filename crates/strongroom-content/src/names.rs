@@ -2,6 +2,7 @@
 
 mod commit;
 mod head;
+mod queue;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::run::{Cursor, Merge, Run};
 use crate::session::Epoch;
 
 pub(crate) use commit::{Action, Change, CommitInfo, Expected, Published, changed};
+pub(crate) use queue::{CommitQueue, Request};
 
 /// How many namespaces' states a handle keeps.
 const KEPT_STATES: usize = 4096;
@@ -126,8 +128,6 @@ pub(crate) struct NameLog {
     /// A known head may be built on by asking for its successor for so long: pruning can't have reached it.
     head_age_max: Duration,
     kept: Mutex<HashMap<LogName, Kept>>,
-    /// Commits of this process to one namespace take turns instead of racing.
-    turns: Mutex<HashMap<LogName, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl NameLog {
@@ -139,8 +139,7 @@ impl NameLog {
         grace: Duration,
         epoch: Epoch,
     ) -> Self {
-        let (kept, turns) = (Mutex::default(), Mutex::default());
-        Self { backend, host, folds_case, compression, epoch, head_age_max: grace / 2, kept, turns }
+        Self { backend, host, folds_case, compression, epoch, head_age_max: grace / 2, kept: Mutex::default() }
     }
 
     /// The newest state of `log`.
@@ -261,12 +260,16 @@ impl NameLog {
         Ok(state)
     }
 
-    fn turn(&self, log: &LogName) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.len() >= KEPT_STATES {
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+    /// Keeps the state that follows the one that is known.
+    fn keep_next(&self, log: &LogName, encoded: &EncodedNamespace, state: State) -> Result<()> {
+        let next = paths::version(encoded, state.version + 1)?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get_mut(log)
+            && known.state.version + 1 == state.version
+        {
+            (known.state, known.next) = (Arc::new(state), next);
         }
-        turns.entry(log.clone()).or_default().clone()
+        Ok(())
     }
 }
 

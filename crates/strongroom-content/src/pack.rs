@@ -61,6 +61,11 @@ impl PackBuilder {
         }
     }
 
+    /// What was added so far.
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.end >= TARGET_BYTES || self.records.len() >= TARGET_RECORDS
     }

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::future::{Either, select};
+use futures::{FutureExt, TryStreamExt};
 use strongroom_storage::{
     ByteRange, Digest, Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions,
 };
 use tokio::sync::Notify;
 
+use crate::group::Groups;
 use crate::nonce::Nonce;
 use crate::paths;
 
@@ -59,6 +60,7 @@ pub(crate) struct Session {
     last_beat: Mutex<Duration>,
     beats: AtomicU64,
     users: AtomicUsize,
+    looks: Groups<(), Result<bool>>,
 }
 
 impl Session {
@@ -92,6 +94,7 @@ impl Session {
                             last_beat: Mutex::new(began),
                             beats: AtomicU64::new(0),
                             users: AtomicUsize::new(0),
+                            looks: Groups::default(),
                         });
                     }
                     Err(error) => Some(error),
@@ -151,10 +154,19 @@ impl Session {
         }
     }
 
-    /// Whether no collector has ended it.
+    /// Whether no collector has ended it. Looked at after this was asked; several who ask at a time look once.
     pub(crate) async fn stands(&self) -> Result<bool> {
-        Ok(self.backend.exists(&paths::session(&self.id, paths::MARKER)?).await?
-            && !self.backend.exists(&paths::session(&self.id, paths::ENDED)?).await?)
+        let ((), look) = self.looks.add(|| Ok::<_, Error>(()), |()| ())?;
+        self.looks
+            .done(&look, |()| {
+                let (backend, id) = (self.backend.clone(), self.id);
+                async move {
+                    Ok(backend.exists(&paths::session(&id, paths::MARKER)?).await?
+                        && !backend.exists(&paths::session(&id, paths::ENDED)?).await?)
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// Whether a pack may be relied on: it stands in no list, and it was seen within this session.

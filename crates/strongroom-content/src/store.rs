@@ -11,10 +11,11 @@ use crate::catalog::Catalog;
 use crate::config::{ContentConfig, OpenOptions};
 use crate::descriptor::Descriptor;
 use crate::entry::to_microseconds;
-use crate::names::{CommitInfo, NameLog};
+use crate::names::{CommitInfo, CommitQueue, NameLog};
 use crate::nonce::Nonce;
 use crate::read::PackReader;
 use crate::session::{Epoch, Sessions};
+use crate::writer::Packer;
 
 /// Content-addressed storage over any backend: the same content is stored once, names come and go in atomic commits, every
 /// byte is verified before it is handed out.
@@ -46,8 +47,10 @@ pub(crate) struct Inner {
     pub descriptor: Descriptor,
     pub catalog: Arc<Catalog>,
     pub packs: PackReader,
+    pub packer: Packer,
     pub sessions: Sessions,
-    pub names: NameLog,
+    pub names: Arc<NameLog>,
+    pub queue: CommitQueue,
     author: Arc<str>,
     /// Whole files that this process has verified before it handed out their path.
     pub verified_files: Mutex<HashSet<Location>>,
@@ -81,18 +84,22 @@ impl ContentStorage {
     fn assemble(backend: Arc<dyn ExternalStorage>, descriptor: Descriptor, options: OpenOptions) -> Self {
         let host = options.host;
         let (grace, lease, epoch) = (descriptor.grace(), descriptor.lease(), Epoch::default());
+        let catalog = Arc::new(Catalog::new(backend.clone(), host.clone()));
+        let names = Arc::new(NameLog::new(
+            backend.clone(),
+            host.clone(),
+            descriptor.folds_case,
+            descriptor.compression,
+            grace,
+            epoch.clone(),
+        ));
         let inner = Inner {
-            catalog: Arc::new(Catalog::new(backend.clone(), host.clone())),
+            packer: Packer::new(backend.clone(), host.clone(), catalog.clone()),
+            catalog,
             packs: PackReader::new(backend.clone()),
-            sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch.clone()),
-            names: NameLog::new(
-                backend.clone(),
-                host.clone(),
-                descriptor.folds_case,
-                descriptor.compression,
-                grace,
-                epoch,
-            ),
+            sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch),
+            queue: CommitQueue::new(names.clone()),
+            names,
             author: options.author.into(),
             verified_files: Mutex::default(),
             backend,

@@ -1,36 +1,34 @@
 //! Taking content in: what is there already is relied on, the rest goes inline, into packs, or into a file of its own.
 
 mod chunked;
+mod packer;
 mod secure;
 mod whole;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, PathSource, Result, Source, SourceFile, unblock};
 
 use crate::catalog::Found;
-use crate::chunk::{List, ListItem, Method, Place, encode_list_body};
+use crate::chunk::{List, ListItem, Place, encode_list_body};
 use crate::compress::compress;
 use crate::config::Layout;
 use crate::content::{Body, Content, INLINE_MAX_BYTES};
-use crate::index::Table;
-use crate::pack::PackBuilder;
 use crate::paths;
-use crate::record::{Kind, Records};
+use crate::record::Kind;
 use crate::session::Session;
 use crate::store::Inner;
+pub(crate) use packer::Packer;
+use packer::{Item, Pack};
 use whole::Kept;
 
 /// Objects up to this many bytes are one chunk, unless a layout is asked for.
 pub(crate) const SMALL_MAX_BYTES: usize = 1 << 20;
 /// More than this is hashed and compressed on another thread.
 const UNBLOCK_BYTES: usize = 64 << 10;
-/// How many packs are stored at once.
+/// How many full packs are on their way out at once.
 const PACKS_AT_ONCE: usize = 2;
 
 /// Stores the content of one batch within one session.
@@ -39,10 +37,8 @@ const PACKS_AT_ONCE: usize = 2;
 pub(crate) struct ContentWriter {
     store: Arc<Inner>,
     session: Arc<Session>,
-    pack: Option<PackBuilder>,
-    /// What is in the packs of this writer.
-    added: HashMap<(Kind, Digest), Found>,
-    storing: FuturesUnordered<BoxFuture<'static, Result<()>>>,
+    /// The packs that are relied on and were not durable when they were last looked at, in order.
+    packs: Vec<Arc<Pack>>,
 }
 
 /// What became of a source.
@@ -65,7 +61,7 @@ enum Input {
 
 impl ContentWriter {
     pub(crate) fn new(store: Arc<Inner>, session: Arc<Session>) -> Self {
-        Self { store, session, pack: None, added: HashMap::new(), storing: FuturesUnordered::new() }
+        Self { store, session, packs: Vec::new() }
     }
 
     /// Takes `source` in. With a layout, it is kept so even if it is there in another way; without, by the store's policy.
@@ -125,10 +121,11 @@ impl ContentWriter {
         Ok(found.filter(|found| usize::try_from(found.size) == Ok(length)).map(|found| found.place))
     }
 
-    /// Content of a kind in a pack that can be relied on: of this writer, or seen within the session.
+    /// Content of a kind in a pack that can be relied on: on its way out, or seen within the session.
     async fn find(&mut self, kind: Kind, digest: &Digest) -> Result<Option<Found>> {
-        if let Some(found) = self.added.get(&(kind, *digest)) {
-            return Ok(Some(*found));
+        if let Some((found, pack)) = self.store.packer.find(kind, digest) {
+            self.rely_on(pack);
+            return Ok(Some(found));
         }
         self.store.catalog.learn_for(&self.session).await?;
         for found in self.store.catalog.find(kind, digest) {
@@ -148,28 +145,31 @@ impl ContentWriter {
         } else {
             compress(bytes, policy)
         };
-        self.add_stored(kind, digest, size, method, stored).await
+        Ok(self.add_item(Item { kind, digest, size, method, stored }).await?.place)
     }
 
-    async fn add_stored(
-        &mut self,
-        kind: Kind,
-        digest: Digest,
-        size: u32,
-        method: Method,
-        stored: Bytes,
-    ) -> Result<Place> {
-        let pack = match &mut self.pack {
-            Some(pack) => pack,
-            None => self.pack.insert(PackBuilder::new(&*self.store.host)?),
-        };
-        let place = pack.add(digest, kind, method, stored, size);
-        let full = pack.is_full();
-        self.added.insert((kind, digest), Found { digest, kind, place, size });
-        if full {
-            self.store_pack().await?;
+    async fn add_item(&mut self, item: Item) -> Result<Found> {
+        let (found, pack) = self.store.packer.add(item)?;
+        self.rely_on(pack);
+        // What is in memory has a bound.
+        while self.packs.iter().filter(|pack| pack.running().is_some()).count() > PACKS_AT_ONCE {
+            let oldest = self.packs.remove(0);
+            self.wait_for(&oldest).await?;
         }
-        Ok(place)
+        Ok(found)
+    }
+
+    fn rely_on(&mut self, pack: Arc<Pack>) {
+        if !self.packs.iter().any(|known| Arc::ptr_eq(known, &pack)) {
+            self.packs.push(pack);
+        }
+    }
+
+    /// Waits until a pack is durable. It was not there before the session, so it was seen within it.
+    async fn wait_for(&self, pack: &Arc<Pack>) -> Result<()> {
+        self.session.beat().await?;
+        self.session.saw(self.store.packer.stored(pack).await?);
+        Ok(())
     }
 
     /// A list of an object: in a pack, and with its entry if it is short.
@@ -192,7 +192,7 @@ impl ContentWriter {
 
     /// Whether a list that is there already has these items. One of our own that is not stored yet was made of them.
     async fn says_the_same<T: ListItem + PartialEq>(&mut self, found: &Found, items: &[T]) -> bool {
-        self.added.contains_key(&(found.kind, found.digest))
+        self.store.packer.find(found.kind, &found.digest).is_some()
             || self
                 .store
                 .read_list_at::<T>(&found.digest, &found.place, found.size)
@@ -200,35 +200,11 @@ impl ContentWriter {
                 .is_ok_and(|known| known == items)
     }
 
-    /// Begins to store the pack that is being filled; waits for an earlier one if there are too many.
-    async fn store_pack(&mut self) -> Result<()> {
-        let Some(pack) = self.pack.take() else { return Ok(()) };
-        self.session.beat().await?;
-        while self.storing.len() >= PACKS_AT_ONCE {
-            self.storing.try_next().await?;
-        }
-        let (store, session) = (self.store.clone(), self.session.clone());
-        self.storing.push(
-            async move {
-                let mut pack = pack.finish();
-                let pieces = std::mem::take(&mut pack.pieces);
-                let source = Source::stream(stream::iter(pieces.into_iter().map(Ok)));
-                let location = paths::pack(&pack.nonce)?;
-                store.backend.store(&location, source, &paths::once()).await?;
-                session.saw(location);
-                let table = Table { packs: [pack.nonce].into(), records: Records::of(&pack.records) };
-                store.catalog.stored_pack(&pack, table);
-                Ok(())
-            }
-            .boxed(),
-        );
-        Ok(())
-    }
-
     /// Makes everything durable that was taken in.
-    pub(crate) async fn finish(mut self) -> Result<()> {
-        self.store_pack().await?;
-        while self.storing.try_next().await?.is_some() {}
+    pub(crate) async fn finish(self) -> Result<()> {
+        for pack in &self.packs {
+            self.wait_for(pack).await?;
+        }
         self.session.beat().await
     }
 }

@@ -23,6 +23,8 @@ const READ_SIZE_BYTES: usize = 1 << 20;
 pub enum Source {
     /// Bytes in memory.
     Bytes(Bytes),
+    /// Bytes in memory, in pieces.
+    Pieces(Vec<Bytes>),
     /// A local file.
     Path(PathSource),
     /// Bytes that come in pieces.
@@ -73,6 +75,9 @@ impl Source {
     pub async fn into_stream(self) -> Result<ByteStream> {
         match self {
             Self::Bytes(bytes) => Ok(stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed()),
+            Self::Pieces(pieces) => {
+                Ok(stream::iter(pieces.into_iter().filter(|piece| !piece.is_empty()).map(Ok)).boxed())
+            }
             Self::Stream(stream) => Ok(stream),
             Self::Path(source) => {
                 let file = crate::unblock(move || SourceFile::open(&source)).await?;
@@ -121,6 +126,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Pieces(pieces) => write!(f, "Pieces({} bytes)", pieces.iter().map(Bytes::len).sum::<usize>()),
             Self::Path(source) => f.debug_tuple("Path").field(source).finish(),
             Self::Stream(_) => f.write_str("Stream"),
         }

@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream;
 use strongroom_storage::{Error, ErrorKind, Location, Result, Source};
 
+use super::queue::{Outcome, Request};
 use super::{LogName, NameLog, State};
 use crate::entry::{Entry, Object};
+use crate::envelope::TAIL_BYTES;
 use crate::nonce::Nonce;
-use crate::paths;
+use crate::paths::{self, EncodedNamespace};
 use crate::run::{Cursor, Header, Merge, Run, RunWriter};
 
 /// While a namespace's whole state has fewer bytes than this, every commit writes all of it, so that one file is enough to
@@ -65,13 +66,6 @@ pub(crate) struct CommitInfo {
     pub operation: &'static str,
 }
 
-/// A version that this commit may have made, or may make yet: its creation was sent and not answered.
-#[derive(Debug, Default)]
-struct Unsure {
-    version: Option<u64>,
-    lost_answers: usize,
-}
-
 /// The version after a commit, and whether the commit made it: one that changes nothing makes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Published {
@@ -79,29 +73,25 @@ pub(crate) struct Published {
     pub made: bool,
 }
 
+/// A version that these requests may have made, or may make yet: its creation was sent and not answered.
+#[derive(Debug, Default)]
+struct Unsure {
+    version: Option<(u64, Vec<Result<Outcome>>)>,
+    lost_answers: usize,
+}
+
 impl NameLog {
-    /// Commits `changes` on top of the newest version, all or nothing.
-    ///
-    /// Only a head that was found in the epoch `since`, that of the session, or a later one is built on.
+    /// Commits each of `requests` on top of the newest version, all of a request or nothing, and all that can be in one
+    /// version. Returns what became of each.
     ///
     /// # Errors
-    /// `AlreadyExists`, `Missing` or `Changed` as expected by a change; then nothing was published. Those of the backend; the
-    /// outcome is unknown where they say so.
-    pub(crate) async fn publish(
-        &self,
-        log: &LogName,
-        changes: &[Change],
-        info: &CommitInfo,
-        since: u64,
-    ) -> Result<Published> {
-        let turn = self.turn(log);
-        let _turn = turn.lock().await;
+    /// Those of the backend, for all of them; the outcome is unknown where they say so.
+    pub(super) async fn publish(&self, log: &LogName, requests: &[Request]) -> Result<Vec<Result<Outcome>>> {
         let mut unsure = Unsure::default();
         loop {
-            let published = self.publish_next(log, changes, info, since, &mut unsure).await;
-            match published {
+            match self.publish_next(log, requests, &mut unsure).await {
                 Ok(None) => {}
-                Ok(Some(published)) => return Ok(published),
+                Ok(Some(outcomes)) => return Ok(outcomes),
                 // What was sent and not answered may arrive yet.
                 Err(error) if unsure.version.is_some() => return Err(error.with_outcome_unknown()),
                 Err(error) => return Err(error),
@@ -113,18 +103,17 @@ impl NameLog {
     async fn publish_next(
         &self,
         log: &LogName,
-        changes: &[Change],
-        info: &CommitInfo,
-        since: u64,
+        requests: &[Request],
         unsure: &mut Unsure,
-    ) -> Result<Option<Published>> {
+    ) -> Result<Option<Vec<Result<Outcome>>>> {
         let encoded = log.encode(self.folds_case);
-        let state = self.current(log, Some(since)).await?;
-        if let Some(version) = unsure.version.filter(|version| *version <= state.version) {
-            if self.is_own(&paths::version(&encoded, version)?, info).await? {
-                return Ok(Some(Published { version, made: true }));
-            }
-            unsure.version = None;
+        let since = requests.iter().map(|request| request.since).max();
+        let Some(info) = requests.first().map(|request| &request.info) else { return Ok(Some(Vec::new())) };
+        let state = self.current(log, since).await?;
+        if let Some((version, outcomes)) = unsure.version.take_if(|(version, _)| *version <= state.version)
+            && self.is_own(&paths::version(&encoded, version)?, info).await?
+        {
+            return Ok(Some(outcomes));
         }
         let version = state.version + 1;
         if version >= paths::VERSIONS {
@@ -135,24 +124,74 @@ impl NameLog {
                 "it has as many versions as there can be",
             ));
         }
-        let entries = self.effective(log, &state, changes, info, version).await?;
+        let (entries, outcomes) = self.effective_of(log, &state, requests, version).await?;
         if entries.is_empty() {
-            return Ok(Some(Published { version: state.version, made: false }));
+            return Ok(Some(outcomes));
         }
         let location = paths::version(&encoded, version)?;
         let pieces = self.build(log, &state, entries, info, version).await?;
-        let source = Source::stream(stream::iter(pieces.into_iter().map(Ok::<Bytes, Error>)));
-        match self.backend.store(&location, source, &paths::once()).await {
-            Ok(_) => Ok(Some(Published { version, made: true })),
-            Err(error) if error.is_already_exists() => {
-                Ok(self.is_own(&location, info).await?.then_some(Published { version, made: true }))
+        match self.backend.store(&location, Source::Pieces(pieces.clone()), &paths::once()).await {
+            Ok(_) => {
+                self.note_published(log, &encoded, &state, location, &pieces)?;
+                Ok(Some(outcomes))
             }
+            Err(error) if error.is_already_exists() => Ok(self.is_own(&location, info).await?.then_some(outcomes)),
             Err(error) if error.may_have_happened() && unsure.lost_answers < LOST_ANSWERS => {
-                *unsure = Unsure { version: Some(version), lost_answers: unsure.lost_answers + 1 };
-                Ok(self.is_own(&location, info).await?.then_some(Published { version, made: true }))
+                let lost_answers = unsure.lost_answers + 1;
+                *unsure = Unsure { version: Some((version, outcomes.clone())), lost_answers };
+                Ok(self.is_own(&location, info).await?.then_some(outcomes))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The entries that `requests` come to together, and what becomes of each if they are published.
+    async fn effective_of(
+        &self,
+        log: &LogName,
+        state: &State,
+        requests: &[Request],
+        version: u64,
+    ) -> Result<(BTreeMap<Arc<str>, Entry>, Vec<Result<Outcome>>)> {
+        let mut entries = BTreeMap::new();
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for Request { changes, info, .. } in requests {
+            if changes.iter().any(|change| entries.contains_key(&change.name)) {
+                outcomes.push(Ok(Outcome::Deferred));
+                continue;
+            }
+            let more = match self.effective(log, state, changes, info, version).await? {
+                Ok(more) => more,
+                Err(refusal) => {
+                    outcomes.push(Err(refusal));
+                    continue;
+                }
+            };
+            let made = !more.is_empty();
+            let version = if made { version } else { state.version };
+            outcomes.push(Ok(Outcome::Published(Published { version, made })));
+            if entries.is_empty() { entries = more } else { entries.extend(more) }
+        }
+        Ok((entries, outcomes))
+    }
+
+    /// Keeps the state that was just published, so that it need not be read.
+    fn note_published(
+        &self,
+        log: &LogName,
+        encoded: &EncodedNamespace,
+        state: &State,
+        location: Location,
+        pieces: &[Bytes],
+    ) -> Result<()> {
+        if pieces.iter().map(Bytes::len).sum::<usize>() as u64 > TAIL_BYTES {
+            return Ok(());
+        }
+        let run = Arc::new(Run::from_bytes(&self.backend, location, pieces.concat().into())?);
+        let Header { version, first, .. } = run.header;
+        let older = state.runs.iter().filter(|older| older.header.version < first);
+        let runs = std::iter::once(&run).chain(older).cloned().collect();
+        self.keep_next(log, encoded, State { version, runs })
     }
 
     /// Whether `changes` would be refused now for what they expect.
@@ -161,7 +200,7 @@ impl NameLog {
     /// As for [`publish`](Self::publish).
     pub(crate) async fn check(&self, log: &LogName, changes: &[Change], info: &CommitInfo) -> Result<()> {
         let state = self.current(log, None).await?;
-        self.effective(log, &state, changes, info, state.version + 1).await.map(drop)
+        self.effective(log, &state, changes, info, state.version + 1).await?.map(drop)
     }
 
     /// Whether the run at `location` is the one that this commit tried to create.
@@ -173,7 +212,8 @@ impl NameLog {
         }
     }
 
-    /// The entries that `changes` come to on top of `state`: expectations checked, and without those that change nothing.
+    /// The entries that `changes` come to on top of `state`: expectations checked, and without those that change nothing;
+    /// or why one of them is refused.
     async fn effective(
         &self,
         log: &LogName,
@@ -181,22 +221,22 @@ impl NameLog {
         changes: &[Change],
         info: &CommitInfo,
         version: u64,
-    ) -> Result<BTreeMap<Arc<str>, Entry>> {
+    ) -> Result<Result<BTreeMap<Arc<str>, Entry>>> {
         let mut entries = BTreeMap::new();
         for change in changes {
             let present = state.get(&change.name).await?;
             match (&change.expected, &present) {
                 (Expected::Absent, Some(_)) => {
-                    return Err(Error::already_exists(info.operation, self.subject(log, &change.name)));
+                    return Ok(Err(Error::already_exists(info.operation, self.subject(log, &change.name))));
                 }
                 (Expected::Present, None) => {
-                    return Err(Error::missing(info.operation, self.subject(log, &change.name)));
+                    return Ok(Err(Error::missing(info.operation, self.subject(log, &change.name))));
                 }
                 (Expected::PutBy(version), present)
                     if present.as_ref().is_none_or(|entry| entry.version != *version) =>
                 {
                     let what = if present.is_some() { "replaced" } else { "removed" };
-                    return Err(changed(info.operation, self.subject(log, &change.name), what));
+                    return Ok(Err(changed(info.operation, self.subject(log, &change.name), what)));
                 }
                 (Expected::AbsentOrPass, Some(_)) | (Expected::PresentOrPass, None) => continue,
                 (Expected::PutByOrPass(versions), present)
@@ -222,7 +262,7 @@ impl NameLog {
             let name = change.name.clone();
             entries.insert(name.clone(), Entry { name, version, time: info.time, object });
         }
-        Ok(entries)
+        Ok(Ok(entries))
     }
 
     fn subject(&self, log: &LogName, name: &str) -> String {

@@ -11,7 +11,7 @@ use super::{BLOCK_ROW_BYTES, Block, Header, MAGIC, checksum};
 use crate::codec::{Decoded, Decoder, Malformed};
 use crate::compress::decompress;
 use crate::entry::Entry;
-use crate::envelope::{self, MAGIC_BYTES};
+use crate::envelope::{self, MAGIC_BYTES, Opened};
 
 /// How many decoded blocks of one run are kept for single look-ups.
 const KEPT_BLOCKS: usize = 1024;
@@ -43,6 +43,19 @@ impl Run {
     /// `Missing` if there is none; `Corrupt` if it is not what its checksum says.
     pub(crate) async fn open(backend: &Arc<dyn ExternalStorage>, location: Location) -> Result<Self> {
         let opened = envelope::open(&**backend, &location, MAGIC).await?;
+        Self::of(backend, location, opened)
+    }
+
+    /// The run that was stored at `location` as `bytes`.
+    ///
+    /// # Errors
+    /// `Corrupt` if they are none.
+    pub(crate) fn from_bytes(backend: &Arc<dyn ExternalStorage>, location: Location, bytes: Bytes) -> Result<Self> {
+        let opened = envelope::parse(bytes, MAGIC).map_err(|malformed| malformed.in_file(&location))?;
+        Self::of(backend, location, opened)
+    }
+
+    fn of(backend: &Arc<dyn ExternalStorage>, location: Location, opened: Opened) -> Result<Self> {
         let size = opened.tail.0 + opened.tail.1.len() as u64;
         let read = |input: &mut Decoder<'_>| -> Decoded<_> {
             let header = Header::decode(input)?;

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use strongroom_storage::{ByteStream, Digest, DigestSet, Hasher, Result, Source, unblock};
 
+use super::packer::Item;
 use super::{ContentWriter, Input, Taken};
 use crate::chunk::{Chunk, Method};
 use crate::chunker::Chunker;
@@ -93,7 +94,7 @@ impl ContentWriter {
             None => {
                 let policy = self.store.descriptor.compression;
                 let (method, stored): (Method, Bytes) = unblock(move || Ok(compress(bytes, policy))).await?;
-                self.add_stored(Kind::Chunk, digest, size, method, stored).await?
+                self.add_item(Item { kind: Kind::Chunk, digest, size, method, stored }).await?.place
             }
         };
         Ok(Chunk { digest, size, place })

@@ -62,6 +62,7 @@ impl Job {
     async fn run(self, source: Source) -> Result<Stored> {
         match source {
             Source::Bytes(bytes) => unblock(move || self.begin()?.write_all(&[bytes])?.publish()).await,
+            Source::Pieces(pieces) => unblock(move || self.begin()?.write_all(&pieces)?.publish()).await,
             Source::Path(path) => unblock(move || self.store_path(&path)).await,
             Source::Stream(stream) => self.store_stream(stream).await,
         }

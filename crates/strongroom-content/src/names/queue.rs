@@ -1,0 +1,92 @@
+//! Commits of one process to one history take turns instead of racing, and small ones that come meanwhile share a version.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use strongroom_storage::Result;
+
+use super::commit::{Change, CommitInfo, Published};
+use super::{KEPT_STATES, LogName, NameLog};
+use crate::group::Groups;
+
+/// Changes that are published together or not at all.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub changes: Arc<Vec<Change>>,
+    pub info: CommitInfo,
+    /// Only a head that was found in this epoch, that of the session, or a later one is built on.
+    pub since: u64,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    Published(Published),
+    /// Another request of its group is about the same name. It is to be made again.
+    Deferred,
+}
+
+type Outcomes = Arc<Vec<Result<Outcome>>>;
+type Turns = Groups<Vec<Request>, Outcomes>;
+
+/// The requests of a handle, by history.
+#[derive(Debug)]
+pub(crate) struct CommitQueue {
+    names: Arc<NameLog>,
+    turns: Mutex<HashMap<LogName, Arc<Turns>>>,
+}
+
+impl CommitQueue {
+    pub(crate) fn new(names: Arc<NameLog>) -> Self {
+        Self { names, turns: Mutex::default() }
+    }
+
+    /// Commits on top of the newest version, all or nothing. What has no message may share a version with other requests.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `Missing` or `Changed` as expected by a change; then nothing was published. Those of the backend; the
+    /// outcome is unknown where they say so.
+    pub(crate) async fn publish(&self, log: &LogName, request: Request) -> Result<Published> {
+        let turns = self.turns(log);
+        loop {
+            let (position, group) = if request.info.message.is_empty() {
+                turns.add(
+                    || Ok(Vec::new()),
+                    |requests| {
+                        requests.push(request.clone());
+                        requests.len() - 1
+                    },
+                )?
+            } else {
+                (0, Turns::alone(vec![request.clone()]))
+            };
+            let outcomes = turns.done(&group, |requests| self.begin(log, requests)).await;
+            match outcomes[position].clone()? {
+                Outcome::Published(published) => return Ok(published),
+                Outcome::Deferred => {}
+            }
+        }
+    }
+
+    fn begin(&self, log: &LogName, requests: Vec<Request>) -> BoxFuture<'static, Outcomes> {
+        let (names, log) = (self.names.clone(), log.clone());
+        async move {
+            let outcomes = match names.publish(&log, &requests).await {
+                Ok(outcomes) => outcomes,
+                Err(error) => requests.iter().map(|_| Err(error.clone())).collect(),
+            };
+            Arc::new(outcomes)
+        }
+        .boxed()
+    }
+
+    fn turns(&self, log: &LogName) -> Arc<Turns> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() >= KEPT_STATES {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        turns.entry(log.clone()).or_default().clone()
+    }
+}
