@@ -1,20 +1,28 @@
 //! Batches: any number of puts, links and removals; those of one namespace appear together or not at all.
 
+mod changes;
+mod steps;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use strongroom_storage::{DigestSet, Error, ErrorKind, Location, Result, Source, StoreMode, Stored};
 
 use crate::commit::Reliance;
 use crate::config::Layout;
+use crate::content::INLINE_MAX_BYTES;
 use crate::entry::{Attributes, Object};
-use crate::names::{Action, Change, Expected, LogName, changed};
+use crate::names::{Action, Change, Expected, LogName};
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
 use crate::store::Inner;
 use crate::version::Version;
 use crate::writer::ContentWriter;
+use changes::Changes;
+use steps::{Step, steps};
 
 /// How one object is put.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +70,17 @@ enum Operation {
     Remove(Expected),
     /// Not to be done, and why.
     Refused(&'static str),
+}
+
+impl Operation {
+    /// Whether it puts content that may have to be looked for.
+    fn has_content(&self) -> bool {
+        match self {
+            Self::Put(Source::Bytes(bytes), _) => bytes.len() > INLINE_MAX_BYTES,
+            Self::Put(..) => true,
+            Self::Link(..) | Self::Remove(_) | Self::Refused(_) => false,
+        }
+    }
 }
 
 /// A view of a batch's progress: how many objects and bytes were taken in so far.
@@ -190,27 +209,34 @@ impl Batch {
         let reliance = Reliance::on_content(membership.session());
         let result = async {
             let mut writer = ContentWriter::new(store.clone(), membership.session().clone());
-            let mut changes: BTreeMap<Namespace, BTreeMap<Arc<str>, Change>> = BTreeMap::new();
+            if operations.iter().any(|(_, operation)| operation.has_content()) {
+                // What is known to be there need not be compressed.
+                store.catalog.learn_for(membership.session()).await?;
+            }
+            let mut changes: BTreeMap<Namespace, Changes> = BTreeMap::new();
             let mut bytes = 0;
-            for (location, step) in operations {
+            let mut steps = pin!(steps(&store, operations));
+            while let Some((location, step)) = steps.try_next().await? {
+                let named = |error: Error| error_at(error, operation, &location);
                 let (action, expected) = match step {
-                    Operation::Put(source, options) => {
-                        let wanted = store.descriptor.digests().union(options.digests);
-                        let named = |error: Error| error_at(error, operation, &location);
-                        let taken = writer.take(source, options.layout, wanted).await.map_err(named)?;
+                    Step::Put(prepared, options) => {
+                        let taken = match prepared {
+                            Ok(prepared) => writer.place(prepared).await,
+                            Err(error) => Err(error),
+                        };
+                        let taken = taken.map_err(named)?;
                         let attributes = options.attributes.with_digests(&taken.digests);
                         receipt.stored.push(Stored::new(location.clone(), taken.content.size, taken.digests));
                         (Action::Put(Object { content: taken.content, attributes }), expected(options.mode))
                     }
-                    Operation::Link(object, expected) => {
-                        let named = |error: Error| error_at(error, operation, &location);
+                    Step::Link(object, expected) => {
                         let content = writer.secure(&object.object.content).await.map_err(named)?;
                         let attributes = object.object.attributes.clone();
                         receipt.stored.push(Stored::new(location.clone(), content.size, object.digests()));
                         (Action::Put(Object { content, attributes }), expected)
                     }
-                    Operation::Remove(expected) => (Action::Remove, expected),
-                    Operation::Refused(why) => {
+                    Step::Remove(expected) => (Action::Remove, expected),
+                    Step::Refused(why) => {
                         return Err(Error::new(ErrorKind::Invalid, operation, &location, why));
                     }
                 };
@@ -219,18 +245,12 @@ impl Batch {
                     progress(receipt.stored.len(), bytes);
                 }
                 let (namespace, name) = Namespace::split(&location);
-                let name: Arc<str> = name.into();
-                let changes = changes.entry(namespace).or_default();
-                let change = Change { name: name.clone(), action, expected };
-                let change = match changes.remove(&name) {
-                    Some(earlier) => follow(earlier, change, operation, &location)?,
-                    None => change,
-                };
-                changes.insert(name, change);
+                let change = Change { name: name.into(), action, expected };
+                changes.entry(namespace).or_default().add(change, operation, &location)?;
             }
             writer.finish().await?;
             let commits: Vec<(Namespace, Vec<Change>)> =
-                changes.into_iter().map(|(namespace, changes)| (namespace, changes.into_values().collect())).collect();
+                changes.into_iter().map(|(namespace, changes)| (namespace, changes.sorted())).collect();
             if commits.len() > 1 {
                 // What can be refused is refused before the first of them is made.
                 for (namespace, changes) in &commits {
@@ -279,26 +299,6 @@ fn found_there(store: &Inner, found: &ObjectRef) -> Result<Expected, &'static st
         false => Err("it was found by its digest, which says of no name what it stands for; find it by its name"),
         true => Ok(Expected::PutBy(found.version().get())),
     }
-}
-
-/// Two changes of one name as one: the last action, under the first expectation or the one that is about a found object.
-///
-/// # Errors
-/// `AlreadyExists` if one wants no object where the other makes or found one; `Changed` if they are about two that were found.
-fn follow(earlier: Change, later: Change, operation: &'static str, location: &Location) -> Result<Change> {
-    if later.expected == Expected::Absent && matches!(earlier.action, Action::Put(_)) {
-        return Err(Error::already_exists(operation, location));
-    }
-    let expected = match (earlier.expected, later.expected) {
-        (Expected::PutBy(earlier), Expected::PutBy(later)) if earlier != later => {
-            return Err(changed(operation, location, "replaced"));
-        }
-        (Expected::Absent, Expected::PutBy(_)) => return Err(Error::already_exists(operation, location)),
-        (_, found @ Expected::PutBy(_)) => found,
-        (Expected::PresentOrPass, _) => Expected::Any,
-        (expected, _) => expected,
-    };
-    Ok(Change { expected, action: later.action, name: later.name })
 }
 
 /// An error about a local file names the file; one about the store names the location.

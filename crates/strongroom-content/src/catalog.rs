@@ -182,6 +182,16 @@ impl Catalog {
         found
     }
 
+    /// Whether content of this kind with this digest is known.
+    pub(crate) fn knows(&self, kind: Kind, digest: &Digest) -> bool {
+        self.search(&DigestPrefix::exact(digest)).iter().any(|found| found.kind == kind)
+    }
+
+    /// Whether a whole file with this digest is known.
+    pub(crate) fn has_files_of(&self, digest: &Digest) -> bool {
+        self.known().files.contains_key(digest)
+    }
+
     /// Everything in packs whose digest begins with `prefix`.
     pub(crate) fn search(&self, prefix: &DigestPrefix) -> Vec<Found> {
         let known = self.known();

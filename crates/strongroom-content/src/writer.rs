@@ -2,26 +2,28 @@
 
 mod chunked;
 mod packer;
+mod prepare;
 mod secure;
 mod whole;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt, stream};
-use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, PathSource, Result, Source, SourceFile, unblock};
+use bytes::Bytes;
+use strongroom_storage::{ByteStream, Digest, Digests, PathSource, Result, unblock};
 
 use crate::catalog::Found;
 use crate::chunk::{List, ListItem, Place, encode_list_body};
-use crate::compress::compress;
 use crate::config::Layout;
-use crate::content::{Body, Content, INLINE_MAX_BYTES};
+use crate::content::{Body, Content};
 use crate::paths;
 use crate::record::Kind;
 use crate::session::Session;
 use crate::store::Inner;
 pub(crate) use packer::Packer;
 use packer::{Item, Pack};
+use prepare::Small;
+pub(crate) use prepare::{Prepared, Wanted};
 use whole::Kept;
 
 /// Objects up to this many bytes are one chunk, unless a layout is asked for.
@@ -39,6 +41,8 @@ pub(crate) struct ContentWriter {
     session: Arc<Session>,
     /// The packs that are relied on and were not durable when they were last looked at, in order.
     packs: Vec<Arc<Pack>>,
+    /// The lists that this writer has added.
+    lists: HashSet<(Kind, Digest)>,
 }
 
 /// What became of a source.
@@ -50,7 +54,7 @@ pub(crate) struct Taken {
 }
 
 /// Content by how it comes.
-enum Input {
+pub(crate) enum Input {
     /// At most [`SMALL_MAX_BYTES`], or given as bytes.
     Bytes(Bytes),
     /// A local file with more.
@@ -61,55 +65,43 @@ enum Input {
 
 impl ContentWriter {
     pub(crate) fn new(store: Arc<Inner>, session: Arc<Session>) -> Self {
-        Self { store, session, packs: Vec::new() }
+        Self { store, session, packs: Vec::new(), lists: HashSet::new() }
     }
 
-    /// Takes `source` in. With a layout, it is kept so even if it is there in another way; without, by the store's policy.
-    pub(crate) async fn take(&mut self, source: Source, layout: Option<Layout>, digests: DigestSet) -> Result<Taken> {
+    /// Places what was prepared.
+    pub(crate) async fn place(&mut self, prepared: Prepared) -> Result<Taken> {
         self.session.beat().await?;
-        let digests = DigestSet::BLAKE3.union(digests);
-        let policy = layout.unwrap_or(self.store.descriptor.layout);
-        match open(source).await? {
-            Input::Bytes(bytes) if bytes.len() <= INLINE_MAX_BYTES && layout != Some(Layout::Whole) => {
-                let digests = Digests::of(&bytes, digests);
-                Ok(Taken { content: Content::inline(bytes), digests })
-            }
-            Input::Bytes(bytes)
-                if bytes.len() <= SMALL_MAX_BYTES && (layout.is_none() || layout == Some(Layout::Auto)) =>
-            {
-                self.take_small(bytes, digests).await
-            }
-            input => {
-                let local = self.store.backend.capabilities().local;
-                match policy {
-                    Layout::Whole => self.take_whole(input, layout == Some(Layout::Whole), digests).await,
-                    Layout::Auto if local => self.take_whole(input, false, digests).await,
-                    // It may be there as a file, which then is good enough.
-                    Layout::Auto | Layout::Chunked if layout != Some(Layout::Chunked) => {
-                        match self.find_kept(input, true, digests).await? {
-                            Kept::There(taken) => Ok(taken),
-                            Kept::Not(input) => self.take_chunked(input, digests).await,
-                        }
-                    }
-                    Layout::Auto | Layout::Chunked => self.take_chunked(input, digests).await,
+        let (input, layout, digests) = match prepared {
+            Prepared::Inline(taken) => return Ok(taken),
+            Prepared::Small(small) => return self.place_small(small).await,
+            Prepared::Large(input, layout, digests) => (input, layout, digests),
+        };
+        let local = self.store.backend.capabilities().local;
+        match layout.unwrap_or(self.store.descriptor.layout) {
+            Layout::Whole => self.take_whole(input, layout == Some(Layout::Whole), digests).await,
+            Layout::Auto if local => self.take_whole(input, false, digests).await,
+            // It may be there as a file, which then is good enough.
+            Layout::Auto | Layout::Chunked if layout != Some(Layout::Chunked) => {
+                match self.find_kept(input, true, digests).await? {
+                    Kept::There(taken) => Ok(taken),
+                    Kept::Not(input) => self.take_chunked(input, digests).await,
                 }
             }
+            Layout::Auto | Layout::Chunked => self.take_chunked(input, digests).await,
         }
     }
 
-    async fn take_small(&mut self, bytes: Bytes, set: DigestSet) -> Result<Taken> {
-        let (digests, bytes) = if bytes.len() > UNBLOCK_BYTES {
-            unblock(move || Ok((Digests::of(&bytes, set), bytes))).await?
-        } else {
-            (Digests::of(&bytes, set), bytes)
-        };
-        let digest = digests.blake3.unwrap_or_else(|| Digest::of(&bytes));
+    async fn place_small(&mut self, small: Small) -> Result<Taken> {
+        let Small { digests, digest, bytes, item } = small;
         let size = bytes.len() as u64;
         let body = match self.find_chunk(&digest, bytes.len()).await? {
             Some(place) => Body::Packed(place),
             None => match self.find_file(&digest, size).await? {
                 Some(nonce) => Body::Whole(nonce, List::Inline(Vec::new())),
-                None => Body::Packed(self.add(Kind::Chunk, digest, bytes).await?),
+                None => Body::Packed(match item {
+                    Some(item) => self.add_item(item).await?.place,
+                    None => self.add(Kind::Chunk, digest, bytes).await?,
+                }),
             },
         };
         Ok(Taken { content: Content { digest, size, body }, digests })
@@ -138,14 +130,13 @@ impl ContentWriter {
 
     /// Compresses content and adds it to a pack, without asking whether it is there.
     async fn add(&mut self, kind: Kind, digest: Digest, bytes: Bytes) -> Result<Place> {
-        let size = u32::try_from(bytes.len()).expect("a chunk and a list have a bound that 32 bits hold");
-        let policy = self.store.descriptor.compression;
-        let (method, stored) = if bytes.len() > UNBLOCK_BYTES {
-            unblock(move || Ok(compress(bytes, policy))).await?
+        let item = if bytes.len() > UNBLOCK_BYTES {
+            let store = self.store.clone();
+            unblock(move || Ok(store.item(kind, digest, bytes))).await?
         } else {
-            compress(bytes, policy)
+            self.store.item(kind, digest, bytes)
         };
-        Ok(self.add_item(Item { kind, digest, size, method, stored }).await?.place)
+        Ok(self.add_item(item).await?.place)
     }
 
     async fn add_item(&mut self, item: Item) -> Result<Found> {
@@ -180,24 +171,27 @@ impl ContentWriter {
         items: Vec<T>,
     ) -> Result<List<T>> {
         let place = match self.find(kind, object).await? {
-            Some(found) if self.says_the_same(&found, &items).await => (found.place, found.size),
+            Some(found) if self.says_the_same(&found, &items).await? => (found.place, found.size),
             _ => {
                 let body = encode_list_body(object, &items);
                 let size = u32::try_from(body.len()).map_err(|_| too_many_parts(object))?;
+                self.lists.insert((kind, *object));
                 (self.add(kind, *object, body).await?, size)
             }
         };
         if List::<T>::fits_inline(items.len()) { Ok(List::Inline(items)) } else { Ok(List::Packed(place.0, place.1)) }
     }
 
-    /// Whether a list that is there already has these items. One of our own that is not stored yet was made of them.
-    async fn says_the_same<T: ListItem + PartialEq>(&mut self, found: &Found, items: &[T]) -> bool {
-        self.store.packer.find(found.kind, &found.digest).is_some()
-            || self
-                .store
-                .read_list_at::<T>(&found.digest, &found.place, found.size)
-                .await
-                .is_ok_and(|known| known == items)
+    /// Whether a list that is there already has these items. One of our own was made of them.
+    async fn says_the_same<T: ListItem + PartialEq>(&mut self, found: &Found, items: &[T]) -> Result<bool> {
+        if self.lists.contains(&(found.kind, found.digest)) {
+            return Ok(true);
+        }
+        if let Some((_, pack)) = self.store.packer.find(found.kind, &found.digest) {
+            self.wait_for(&pack).await?;
+        }
+        let known = self.store.read_list_at::<T>(&found.digest, &found.place, found.size).await;
+        Ok(known.is_ok_and(|known| known == items))
     }
 
     /// Makes everything durable that was taken in.
@@ -206,51 +200,6 @@ impl ContentWriter {
             self.wait_for(pack).await?;
         }
         self.session.beat().await
-    }
-}
-
-/// Reads so much of a source that it is known whether it is small.
-async fn open(source: Source) -> Result<Input> {
-    match source {
-        Source::Bytes(bytes) => Ok(Input::Bytes(bytes)),
-        Source::Path(source) => {
-            unblock(move || {
-                let mut file = SourceFile::open(&source)?;
-                let size = match usize::try_from(file.identity().size()) {
-                    Ok(size) if size <= SMALL_MAX_BYTES => size,
-                    _ => {
-                        let expected = Some(file.identity().clone());
-                        let mut source = source;
-                        source.expected = expected;
-                        return Ok(Input::Path(source));
-                    }
-                };
-                // One byte more, so that the end is seen.
-                let mut buffer = vec![0; size + 1];
-                let mut filled = 0;
-                while filled <= size {
-                    match file.read(&mut buffer[filled..])? {
-                        0 => break,
-                        length => filled += length,
-                    }
-                }
-                file.finish()?;
-                buffer.truncate(filled);
-                Ok(Input::Bytes(buffer.into()))
-            })
-            .await
-        }
-        other => {
-            let mut stream = other.into_stream().await?;
-            let mut gathered = BytesMut::new();
-            while gathered.len() <= SMALL_MAX_BYTES {
-                match stream.try_next().await? {
-                    Some(bytes) => gathered.extend_from_slice(&bytes),
-                    None => return Ok(Input::Bytes(gathered.freeze())),
-                }
-            }
-            Ok(Input::Stream(stream::iter([Ok(gathered.freeze())]).chain(stream).boxed()))
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Publishing a version: whoever creates its run has committed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -152,13 +152,17 @@ impl NameLog {
         state: &State,
         requests: &[Request],
         version: u64,
-    ) -> Result<(BTreeMap<Arc<str>, Entry>, Vec<Result<Outcome>>)> {
-        let mut entries = BTreeMap::new();
+    ) -> Result<(Vec<Entry>, Vec<Result<Outcome>>)> {
+        let mut entries: Vec<Entry> = Vec::new();
         let mut outcomes = Vec::with_capacity(requests.len());
+        let mut names: HashSet<&str> = HashSet::new();
         for Request { changes, info, .. } in requests {
-            if changes.iter().any(|change| entries.contains_key(&change.name)) {
-                outcomes.push(Ok(Outcome::Deferred));
-                continue;
+            if requests.len() > 1 {
+                if changes.iter().any(|change| names.contains(&*change.name)) {
+                    outcomes.push(Ok(Outcome::Deferred));
+                    continue;
+                }
+                names.extend(changes.iter().map(|change| &*change.name));
             }
             let more = match self.effective(log, state, changes, info, version).await? {
                 Ok(more) => more,
@@ -170,8 +174,9 @@ impl NameLog {
             let made = !more.is_empty();
             let version = if made { version } else { state.version };
             outcomes.push(Ok(Outcome::Published(Published { version, made })));
-            if entries.is_empty() { entries = more } else { entries.extend(more) }
+            entries.extend(more);
         }
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok((entries, outcomes))
     }
 
@@ -221,8 +226,8 @@ impl NameLog {
         changes: &[Change],
         info: &CommitInfo,
         version: u64,
-    ) -> Result<Result<BTreeMap<Arc<str>, Entry>>> {
-        let mut entries = BTreeMap::new();
+    ) -> Result<Result<Vec<Entry>>> {
+        let mut entries = Vec::with_capacity(changes.len());
         for change in changes {
             let present = state.get(&change.name).await?;
             match (&change.expected, &present) {
@@ -259,8 +264,7 @@ impl NameLog {
                     Some(object)
                 }
             };
-            let name = change.name.clone();
-            entries.insert(name.clone(), Entry { name, version, time: info.time, object });
+            entries.push(Entry { name: change.name.clone(), version, time: info.time, object });
         }
         Ok(Ok(entries))
     }
@@ -278,14 +282,14 @@ impl NameLog {
         &self,
         log: &LogName,
         state: &State,
-        entries: BTreeMap<Arc<str>, Entry>,
+        entries: Vec<Entry>,
         info: &CommitInfo,
         version: u64,
     ) -> Result<Vec<Bytes>> {
         let replaced = replaced_runs(state, version);
         let first = state.runs.get(replaced).map_or(1, |run| run.header.version + 1);
         let count = |is_put: bool| {
-            let count = entries.values().filter(|entry| entry.object.is_some() == is_put).count();
+            let count = entries.iter().filter(|entry| entry.object.is_some() == is_put).count();
             u32::try_from(count).unwrap_or(u32::MAX)
         };
         let header = Header {
@@ -299,7 +303,7 @@ impl NameLog {
             author: info.author.clone(),
             message: info.message.clone(),
         };
-        let mut cursors = vec![Cursor::over(entries.into_values().collect())];
+        let mut cursors = vec![Cursor::over(entries)];
         for run in &state.runs[..replaced] {
             cursors.push(Cursor::seek(run.clone(), "").await?);
         }

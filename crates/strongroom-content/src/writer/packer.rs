@@ -26,7 +26,7 @@ type Pending = HashMap<Key, (Found, Weak<Pack>)>;
 
 /// One thing to be kept in a pack: compressed already, under its digest.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub(crate) struct Item {
     pub kind: Kind,
     pub digest: Digest,
     /// Before compression, in bytes.

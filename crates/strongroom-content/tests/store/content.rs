@@ -299,8 +299,8 @@ async fn a_source_that_changes_vanishes_or_is_no_file_stores_nothing() {
         let path = folder.path().join("growing");
         std::fs::write(&path, noise(1, 3 << 20)).expect("write");
         let growing = path.clone();
-        // After it was looked at, and for chunks after some of it was read.
-        trap(&storage, |operation| !operation.to_string().contains("gc/"), 0, async move {
+        // After it was looked at, while what comes before it in its batch is stored.
+        trap(&storage, |operation| operation.to_string().starts_with("create by content"), 0, async move {
             std::fs::write(growing, noise(2, 3 << 20)).expect("write");
         });
         let changing = Source::path(&path);
@@ -309,14 +309,16 @@ async fn a_source_that_changes_vanishes_or_is_no_file_stores_nothing() {
         for (source, kind) in
             [(changing, ErrorKind::Changed), (vanished, ErrorKind::Missing), (no_file, ErrorKind::Invalid)]
         {
-            let error = put_source(&store, "a/b", source, layout(layouts)).await.expect_err("no source");
+            let mut batch = store.batch();
+            batch.put(at("a/before"), noise(3, 500_000), layout(Layout::Whole)).put(at("a/b"), source, layout(layouts));
+            let error = batch.commit().await.expect_err("no source");
             assert_eq!(error.kind(), kind, "{error:?}");
             assert!(error.subject().starts_with(folder.path().to_str().expect("text")), "{error}");
         }
         assert!(all_sprung(&storage));
         assert_eq!(picture(&backend).await.len(), 0);
         assert_eq!(files(&backend, "gc/").await, []);
-        assert_eq!(files(&backend, "files/").await, []);
+        assert_eq!(files(&backend, "files/").await.len(), 1, "what came before it, under no name");
         put_source(&store, "a/b", Source::path(&path), layout(layouts)).await.expect("it rests now");
         assert!(load(&store, "a/b").await.expect("load") == noise(2, 3 << 20));
     }

@@ -179,15 +179,27 @@ async fn storing_one_large_file_gives_signs_of_life() {
     create(&backend, small_chunks().with_lease(Duration::from_secs(800))).await;
     let host = Arc::new(TestHost::new(1));
     let store = ContentStorage::open(backend, OpenOptions::default().with_host(host.clone())).await.expect("open");
-    let pieces = stream::iter(0..20).map(move |n| {
+    let is_beat = |line: &String| line.ends_with(".beat") && line.starts_with("store gc/");
+    let watched = recording.clone();
+    let pieces = stream::iter(0..20).then(move |n| {
         host.advance(Duration::from_secs(101));
-        Ok(noise(n, 1 << 20))
+        let watched = watched.clone();
+        async move {
+            // The source is slow: the signs of life for what was written before have their time.
+            for _ in 0..100_000 {
+                if watched.lines().iter().filter(|line| is_beat(line)).count() as u64 + 4 >= n {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            Ok(noise(n, 1 << 20))
+        }
     });
     let mut batch = store.batch();
     batch.put(at("a/stream"), Source::stream(pieces), layout(Layout::Whole));
     batch.commit().await.expect("commit");
     let lines = recording.lines();
-    let beats = lines.iter().filter(|line| line.ends_with(".beat") && line.starts_with("store gc/")).count();
+    let beats = lines.iter().filter(|line| is_beat(line)).count();
     // One each comes before and after it is stored.
     assert!(beats >= 8, "{beats}: {lines:#?}");
 }

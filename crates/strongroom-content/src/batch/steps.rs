@@ -1,0 +1,95 @@
+//! The operations of a batch, each with its source read and hashed where it is small: the next ones while those before them
+//! are placed.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use strongroom_storage::{Location, Result, Source};
+
+use super::{Operation, PutOptions};
+use crate::names::Expected;
+use crate::object::ObjectRef;
+use crate::store::Inner;
+use crate::writer::{Prepared, Wanted};
+
+/// How many operations are prepared by one thread, at most.
+const GROUP_MAX: usize = 64;
+/// How much content, at most, as far as is known beforehand.
+const GROUP_BYTES: usize = 1 << 20;
+/// What is reckoned for content whose size is not known yet, in bytes.
+const PATH_BYTES: usize = 64 << 10;
+const STREAM_BYTES: usize = 256 << 10;
+/// How many groups are prepared at once.
+const GROUPS_AT_ONCE: usize = 2;
+
+/// An operation that is ready to be done.
+pub(super) enum Step {
+    Put(Result<Prepared>, PutOptions),
+    Link(ObjectRef, Expected),
+    Remove(Expected),
+    Refused(&'static str),
+}
+
+/// The steps of `operations`, in their order.
+pub(super) fn steps(
+    store: &Arc<Inner>,
+    operations: Vec<(Location, Operation)>,
+) -> impl Stream<Item = Result<(Location, Step)>> + use<> {
+    let store = store.clone();
+    stream::iter(groups(operations))
+        .map(move |group| prepare(store.clone(), group))
+        .buffered(GROUPS_AT_ONCE)
+        .map_ok(|steps| stream::iter(steps.into_iter().map(Ok)))
+        .try_flatten()
+}
+
+fn groups(operations: Vec<(Location, Operation)>) -> Vec<Vec<(Location, Operation)>> {
+    let mut groups = Vec::with_capacity(operations.len() / GROUP_MAX + 1);
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    for (location, operation) in operations {
+        bytes += match &operation {
+            Operation::Put(Source::Bytes(content), _) => content.len(),
+            Operation::Put(Source::Path(_), _) => PATH_BYTES,
+            Operation::Put(..) => STREAM_BYTES,
+            _ => 0,
+        };
+        group.push((location, operation));
+        if group.len() >= GROUP_MAX || bytes >= GROUP_BYTES {
+            groups.push(std::mem::take(&mut group));
+            bytes = 0;
+        }
+    }
+    groups.push(group);
+    groups
+}
+
+async fn prepare(store: Arc<Inner>, group: Vec<(Location, Operation)>) -> Result<Vec<(Location, Step)>> {
+    let digests = store.descriptor.digests();
+    let mut wanted = Vec::with_capacity(group.len());
+    let mut others = Vec::with_capacity(group.len());
+    for (location, operation) in group {
+        others.push((
+            location,
+            match operation {
+                Operation::Put(source, options) => {
+                    let digests = digests.union(options.digests);
+                    wanted.push(Wanted { source, layout: options.layout, digests });
+                    Err(options)
+                }
+                Operation::Link(object, expected) => Ok(Step::Link(object, expected)),
+                Operation::Remove(expected) => Ok(Step::Remove(expected)),
+                Operation::Refused(why) => Ok(Step::Refused(why)),
+            },
+        ));
+    }
+    let mut prepared = store.prepare(wanted).await?.into_iter();
+    let steps = others.into_iter().filter_map(|(location, step)| {
+        let step = match step {
+            Ok(step) => step,
+            Err(options) => Step::Put(prepared.next()?, options),
+        };
+        Some((location, step))
+    });
+    Ok(steps.collect())
+}

@@ -1,0 +1,150 @@
+//! What can be done with sources before it is decided where their content goes: reading, hashing and compressing what is
+//! small. Several are prepared by one thread while those before them are placed.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt, stream};
+use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, PathSource, Result, Source, SourceFile, unblock};
+
+use super::packer::Item;
+use super::{Input, SMALL_MAX_BYTES, Taken, UNBLOCK_BYTES};
+use crate::compress::compress;
+use crate::config::Layout;
+use crate::content::{Content, INLINE_MAX_BYTES};
+use crate::record::Kind;
+use crate::store::Inner;
+
+/// A source, and how its content is to be kept.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub source: Source,
+    /// With a layout, it is kept so even if it is there in another way; without, by the store's policy.
+    pub layout: Option<Layout>,
+    /// Digests to compute besides BLAKE3.
+    pub digests: DigestSet,
+}
+
+/// What is ready to be placed.
+pub(crate) enum Prepared {
+    /// It is kept with its name.
+    Inline(Taken),
+    /// It is one chunk.
+    Small(Small),
+    /// It is looked at when it is placed.
+    Large(Input, Option<Layout>, DigestSet),
+}
+
+/// Content that is one chunk.
+pub(crate) struct Small {
+    pub digests: Digests,
+    pub digest: Digest,
+    pub bytes: Bytes,
+    /// As it goes into a pack; nothing if it seems to be there already.
+    pub item: Option<Item>,
+}
+
+impl Inner {
+    /// Prepares sources; the results have their order.
+    ///
+    /// # Errors
+    /// Of all of them, only that the runtime is shutting down.
+    pub(crate) async fn prepare(self: &Arc<Self>, wanted: Vec<Wanted>) -> Result<Vec<Result<Prepared>>> {
+        let mut opened = Vec::with_capacity(wanted.len());
+        let mut work = 0;
+        for Wanted { source, layout, digests } in wanted {
+            let input = match source {
+                Source::Bytes(bytes) => Ok(Input::Bytes(bytes)),
+                Source::Path(path) => Ok(Input::Path(path)),
+                other => gather(other).await,
+            };
+            work += match &input {
+                Ok(Input::Bytes(bytes)) if bytes.len() <= SMALL_MAX_BYTES => bytes.len(),
+                Ok(Input::Path(_)) => UNBLOCK_BYTES + 1,
+                _ => 0,
+            };
+            opened.push((input, layout, DigestSet::BLAKE3.union(digests)));
+        }
+        let store = self.clone();
+        let each = move || {
+            let one = |(input, layout, digests): (Result<Input>, _, _)| store.look_at(input?, layout, digests);
+            opened.into_iter().map(one).collect::<Vec<_>>()
+        };
+        if work <= UNBLOCK_BYTES {
+            return Ok(each());
+        }
+        unblock(move || Ok(each())).await
+    }
+
+    /// Blocks.
+    fn look_at(&self, input: Input, layout: Option<Layout>, digests: DigestSet) -> Result<Prepared> {
+        let input = match input {
+            Input::Path(source) => read_small(source)?,
+            input => input,
+        };
+        match input {
+            Input::Bytes(bytes) if bytes.len() <= INLINE_MAX_BYTES && layout != Some(Layout::Whole) => {
+                let digests = Digests::of(&bytes, digests);
+                Ok(Prepared::Inline(Taken { content: Content::inline(bytes), digests }))
+            }
+            Input::Bytes(bytes) if bytes.len() <= SMALL_MAX_BYTES && matches!(layout, None | Some(Layout::Auto)) => {
+                let digests = Digests::of(&bytes, digests);
+                let digest = digests.blake3.unwrap_or_else(|| Digest::of(&bytes));
+                let item = (!self.seems_kept(&digest)).then(|| self.item(Kind::Chunk, digest, bytes.clone()));
+                Ok(Prepared::Small(Small { digests, digest, bytes, item }))
+            }
+            input => Ok(Prepared::Large(input, layout, digests)),
+        }
+    }
+
+    /// Whether content of one chunk is there, as far as is known. If not, it will be needed compressed.
+    fn seems_kept(&self, digest: &Digest) -> bool {
+        self.packer.find(Kind::Chunk, digest).is_some()
+            || self.catalog.knows(Kind::Chunk, digest)
+            || self.catalog.has_files_of(digest)
+    }
+
+    /// Bytes as they go into a pack.
+    pub(super) fn item(&self, kind: Kind, digest: Digest, bytes: Bytes) -> Item {
+        let size = u32::try_from(bytes.len()).expect("a chunk and a list have a bound that 32 bits hold");
+        let (method, stored) = compress(bytes, self.descriptor.compression);
+        Item { kind, digest, size, method, stored }
+    }
+}
+
+/// Reads a local file if it is small. Blocks.
+fn read_small(mut source: PathSource) -> Result<Input> {
+    let mut file = SourceFile::open(&source)?;
+    let size = match usize::try_from(file.identity().size()) {
+        Ok(size) if size <= SMALL_MAX_BYTES => size,
+        _ => {
+            source.expected = Some(file.identity().clone());
+            return Ok(Input::Path(source));
+        }
+    };
+    // One byte more, so that the end is seen.
+    let mut buffer = vec![0; size + 1];
+    let mut filled = 0;
+    while filled <= size {
+        match file.read(&mut buffer[filled..])? {
+            0 => break,
+            length => filled += length,
+        }
+    }
+    file.finish()?;
+    buffer.truncate(filled);
+    Ok(Input::Bytes(buffer.into()))
+}
+
+/// Reads so much of a stream that it is known whether it is small.
+async fn gather(source: Source) -> Result<Input> {
+    let mut stream: ByteStream = source.into_stream().await?;
+    let mut gathered = BytesMut::new();
+    while gathered.len() <= SMALL_MAX_BYTES {
+        match stream.try_next().await? {
+            Some(bytes) => gathered.extend_from_slice(&bytes),
+            None => return Ok(Input::Bytes(gathered.freeze())),
+        }
+    }
+    Ok(Input::Stream(stream::iter([Ok(gathered.freeze())]).chain(stream).boxed()))
+}
