@@ -14,19 +14,22 @@ const EDGES: &[(&str, &[&str])] = &[
     ("strongroom", &["strongroom-storage", "strongroom-content", "strongroom-workflow"]),
     ("strongroom-cli", &["strongroom"]),
     ("strongroom-testkit", &["strongroom-storage"]),
+    ("strongroom-bench", &["strongroom"]),
 ];
 
 /// Crates for tests only: nothing may depend on them otherwise.
-const TEST_ONLY: &[&str] = &["strongroom-testkit"];
+const TEST_ONLY: &[&str] = &["strongroom-testkit", "strongroom-bench"];
 
 /// The only crates that may know these.
 const KNOWN_BY: &[(&str, &[&str])] = &[
     ("zstd", &["strongroom-content"]),
     ("gearhash", &["strongroom-content"]),
     ("rustix", &["strongroom-storage", "strongroom-cli", "strongroom-testkit"]),
-    ("clap", &["strongroom-cli"]),
+    ("clap", &["strongroom-cli", "strongroom-bench"]),
     ("indicatif", &["strongroom-cli"]),
     ("url", &["strongroom"]),
+    ("cacache", &["strongroom-bench"]),
+    ("nix", &["strongroom-bench"]),
 ];
 
 /// A file is about one noun. What is longer than this should be split.
@@ -64,7 +67,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 
 fn source_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![root().join("src"), root().join("crates")];
+    let mut folders = vec![root().join("src"), root().join("crates"), root().join("benches")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();

@@ -1,0 +1,158 @@
+//! What all questions share: options, a runtime, a place to work in.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use strongroom::{ContentConfig, ContentStorage};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::data::Noise;
+use crate::options::Options;
+
+/// What all questions share.
+pub struct Bench {
+    pub options: Options,
+    pub runtime: Runtime,
+    target: PathBuf,
+    folder: PathBuf,
+    kept: TempDir,
+}
+
+impl Bench {
+    pub fn new(options: Options) -> Result<Self> {
+        // The program is target/<profile>/deps/local-<hash>.
+        let program = std::env::current_exe()?;
+        let target = program.ancestors().nth(3).context("the program is not in a target folder")?.join("bench");
+        let folder = options.folder.clone().unwrap_or_else(|| target.join("work"));
+        for folder in [&target, &folder] {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let kept = tempfile::tempdir_in(&folder)?;
+        Ok(Self { options, runtime, target, folder, kept })
+    }
+
+    /// Where the JSON goes.
+    pub fn json_path(&self) -> PathBuf {
+        self.options.json.clone().unwrap_or_else(|| self.target.join("results.json"))
+    }
+
+    /// A folder that outlives the run, for what is costly to get.
+    pub fn kept_folder(&self, name: &str) -> PathBuf {
+        self.target.join(name)
+    }
+
+    /// A new folder on the disk that is measured.
+    pub fn scratch(&self) -> Result<TempDir> {
+        Ok(TempDir::new_in(&self.folder)?)
+    }
+
+    /// A new folder on the disk that is measured, for many files; it is removed when everything is done.
+    ///
+    /// For minutes after a file was deleted, ext4 without a journal is slow to make one, because it passes over what was deleted
+    /// recently. Who makes many files would pay for the tidiness of those before.
+    pub fn scratch_for_many(&self) -> Result<PathBuf> {
+        Ok(tempfile::tempdir_in(&self.kept)?.keep())
+    }
+
+    /// Waits for `future`.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A new store in `folder`.
+    pub fn create(&self, folder: &Path, config: ContentConfig) -> Result<ContentStorage> {
+        let path = folder.to_str().context("the folder's path is not UTF-8")?;
+        Ok(self.block_on(strongroom::create(path, config))?)
+    }
+
+    /// Brings the machine into the same state before each large case: nothing is waiting to be written, and as much memory as
+    /// will be needed was in use a moment ago. A virtual machine's host takes unused memory back, and giving it again costs
+    /// several times what writing to it does.
+    pub fn settle(&self) -> Result<()> {
+        nix::unistd::sync();
+        if self.options.warm > 0 {
+            let mut file = tempfile::tempfile_in(&self.folder)?;
+            let piece = vec![1; 1 << 20];
+            for _ in 0..self.options.warm >> 20 {
+                file.write_all(&piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of `size` bytes that no one can compress.
+    pub fn noise_file(&self, folder: &Path, size: u64) -> Result<PathBuf> {
+        let path = folder.join("noise");
+        let mut noise = Noise::new(1);
+        write_file(&path, size, |buffer| noise.fill(buffer))?;
+        Ok(path)
+    }
+
+    /// The command line of strongroom, built as this program is.
+    pub fn command_line(&self) -> Result<PathBuf> {
+        let program = std::env::current_exe()?;
+        let built = program.ancestors().nth(2).context("the program is not in a target folder")?.join("strongroom");
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(["build", "--quiet", "--locked", "--package", "strongroom-cli", "--profile", profile, "--target-dir"])
+            .arg(self.target.parent().context("a target folder")?)
+            .status()?;
+        ensure!(status.success(), "cargo could not build strongroom-cli");
+        Ok(built)
+    }
+}
+
+/// Writes a file of `size` bytes, durably, from pieces that `fill` makes.
+pub fn write_file(path: &Path, size: u64, mut fill: impl FnMut(&mut [u8])) -> Result<()> {
+    let mut file = File::create(path)?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut left = size;
+    while left > 0 {
+        let length = left.min(buffer.len() as u64) as usize;
+        fill(&mut buffer[..length]);
+        file.write_all(&buffer[..length])?;
+        left -= length as u64;
+    }
+    file.sync_all()?;
+    Ok(())
+}
+
+/// Makes `path` and its folder durable.
+pub fn sync(path: &Path) -> Result<()> {
+    File::open(path)?.sync_all()?;
+    let folder = path.parent().context("a file has a folder")?;
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+/// The files below `folder`, and their bytes.
+pub fn usage(folder: &Path) -> Result<(u64, u64)> {
+    let (mut files, mut bytes) = (0, 0);
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else {
+                (files, bytes) = (files + 1, bytes + metadata.len());
+            }
+        }
+    }
+    Ok((files, bytes))
+}
+
+/// Runs a command to its end.
+pub fn execute(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Work for a process of its own: what it costs to begin, and how much memory it needs.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use clap::{Subcommand, ValueEnum};
+use futures::{TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use strongroom::{ByteRange, ContentStorage, ExternalStorage, Layout, Location, PutOptions, Source};
+
+use crate::data::Noise;
+
+/// What the process is to do.
+#[derive(Debug, Subcommand)]
+#[command(hide = true)]
+pub enum Work {
+    /// Opens a store and reads an object
+    #[command(name = "fresh-open", hide = true)]
+    Open { store: String, location: String },
+    /// Stores a file
+    #[command(name = "fresh-store", hide = true)]
+    Store { store: String, location: String, file: PathBuf, layout: Kept },
+    /// Stores a stream
+    #[command(name = "fresh-stream", hide = true)]
+    Stream { store: String, location: String, bytes: u64, layout: Kept },
+    /// Reads an object to its end
+    #[command(name = "fresh-load", hide = true)]
+    Load { store: String, location: String },
+}
+
+/// How it is to be kept.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Kept {
+    Whole,
+    Chunked,
+}
+
+/// What the process needed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Needed {
+    pub seconds: f64,
+    pub memory_bytes: u64,
+}
+
+impl From<Kept> for Layout {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Whole => Self::Whole,
+            Kept::Chunked => Self::Chunked,
+        }
+    }
+}
+
+/// Lets a new process do it.
+pub fn ask(arguments: &[&str]) -> Result<Needed> {
+    let output = Command::new(std::env::current_exe()?).args(arguments).output()?;
+    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Does it, in this process, and says what it needed.
+pub fn run(work: &Work) -> Result<()> {
+    let start = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(perform(work))?;
+    let needed = Needed { seconds: start.elapsed().as_secs_f64(), memory_bytes: peak_memory_bytes()? };
+    println!("{}", serde_json::to_string(&needed)?);
+    Ok(())
+}
+
+async fn perform(work: &Work) -> Result<()> {
+    match work {
+        Work::Open { store, location } => {
+            let store = strongroom::open(store).await?;
+            let bytes = store.load_bytes(&Location::parse(location)?, ByteRange::All).await?;
+            ensure!(!bytes.is_empty(), "nothing was read");
+        }
+        Work::Store { store, location, file, layout } => {
+            put(&strongroom::open(store).await?, location, Source::path(file), *layout).await?;
+        }
+        Work::Stream { store, location, bytes, layout } => {
+            let noise = stream::try_unfold((Noise::new(9), *bytes), |(mut noise, left)| async move {
+                let mut piece = vec![0; left.min(1 << 20) as usize];
+                noise.fill(&mut piece);
+                let left = left - piece.len() as u64;
+                Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (noise, left))))
+            });
+            put(&strongroom::open(store).await?, location, Source::stream(noise), *layout).await?;
+        }
+        Work::Load { store, location } => {
+            let store = strongroom::open(store).await?;
+            let mut stream = store.load_stream(&Location::parse(location)?).await?;
+            while stream.try_next().await?.is_some() {}
+        }
+    }
+    Ok(())
+}
+
+async fn put(store: &ContentStorage, location: &str, source: Source, kept: Kept) -> Result<()> {
+    let mut batch = store.batch();
+    batch.put(Location::parse(location)?, source, PutOptions::default().with_layout(kept.into()));
+    batch.commit().await?;
+    Ok(())
+}
+
+/// The most memory that this process had at once, by Linux.
+fn peak_memory_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    peak(&status).context("/proc/self/status has no VmHWM")
+}
+
+fn peak(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_read_in_bytes() {
+        assert_eq!(peak("VmPeak:\t  900 kB\nVmHWM:\t     12 kB\n"), Some(12 << 10));
+        assert_eq!(peak("VmPeak:\t  900 kB\n"), None);
+    }
+}
