@@ -13,6 +13,9 @@ use tokio::runtime::Runtime;
 use crate::data::Noise;
 use crate::options::Options;
 
+/// How much is written at a time, in bytes: as much as `cp` does.
+pub const WRITE_BYTES: usize = 256 << 10;
+
 /// What all questions share.
 pub struct Bench {
     pub options: Options,

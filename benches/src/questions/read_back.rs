@@ -12,14 +12,11 @@ use futures::TryStreamExt;
 use strongroom::{ContentConfig, ContentStorage, ExternalStorage, Layout, PutOptions, unblock};
 
 use super::store_new::put;
-use crate::bench::{Bench, execute};
+use crate::bench::{Bench, WRITE_BYTES, execute};
 use crate::data::location;
 use crate::measure::time;
 use crate::race::{Amount, Race};
 use crate::table::{Goal, Table};
-
-/// How much is written at a time, in bytes; `cp` does the same.
-const WRITE_BYTES: usize = 256 << 10;
 
 pub fn answer(bench: &Bench, table: &mut Table) -> Result<()> {
     let folder = bench.scratch()?;

@@ -9,7 +9,7 @@ use std::io::Write;
 use anyhow::Result;
 use strongroom::{ContentConfig, ContentStorage, PutOptions};
 
-use crate::bench::{Bench, sync};
+use crate::bench::{Bench, WRITE_BYTES, sync};
 use crate::data::{Objects, location};
 use crate::measure::time;
 use crate::python::ObjectStore;
@@ -32,7 +32,8 @@ pub fn answer(bench: &Bench, table: &mut Table) -> Result<()> {
         let folder = bench.scratch()?;
         let path = folder.path().join("all");
         let write = || {
-            File::create(&path)?.write_all(objects.all())?;
+            let mut file = File::create(&path)?;
+            objects.all().chunks(WRITE_BYTES).try_for_each(|piece| file.write_all(piece))?;
             sync(&path)
         };
         Ok(time(write)?.0)
