@@ -1,5 +1,6 @@
 //! Handing bytes out, each checked against its chunk's digest first.
 
+mod cells;
 mod file;
 mod lists;
 mod packs;

@@ -2,6 +2,7 @@
 
 mod cached;
 mod config;
+mod copy;
 mod folders;
 mod handout;
 mod listing;

@@ -130,6 +130,10 @@ struct PrefixReader {
 
 #[async_trait]
 impl ObjectReader for PrefixReader {
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
     async fn read(&self, range: Range<u64>) -> Result<Bytes> {
         self.inner.read(range).await.map_err(self.storage.renamed())
     }

@@ -268,6 +268,9 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
 /// deleted meanwhile.
 #[async_trait]
 pub trait ObjectReader: Debug + Send + Sync + 'static {
+    /// The object's size, in bytes.
+    fn size(&self) -> u64;
+
     /// Exactly the bytes `range`.
     ///
     /// # Errors

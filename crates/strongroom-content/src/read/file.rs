@@ -51,6 +51,19 @@ impl Inner {
         if range.is_empty() {
             return Ok(stream::empty().boxed());
         }
+        match self.stream_cells(content, nonce, &range).await? {
+            Some(stream) => Ok(stream),
+            None => self.stream_copies(content, nonce, range).await,
+        }
+    }
+
+    /// The bytes `range`, which is not empty, of the file `nonce`, or of other copies where that is gone or damaged.
+    pub(super) async fn stream_copies(
+        self: &Arc<Self>,
+        content: &Content,
+        nonce: Nonce,
+        range: Range<u64>,
+    ) -> Result<ByteStream> {
         let mut reader = FileReader::new(self, content, nonce, range).await?;
         if !reader.open(nonce).await? {
             reader.ready = Some(reader.change_copy().await?);

@@ -102,6 +102,10 @@ impl OpenFile {
 
 #[async_trait]
 impl ObjectReader for OpenFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
     async fn read(&self, range: Range<u64>) -> Result<Bytes> {
         if let Some(bytes) = cached::read(&self.file, &range) {
             return Ok(bytes);

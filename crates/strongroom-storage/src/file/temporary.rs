@@ -156,6 +156,11 @@ impl Temporary {
         &self.file
     }
 
+    /// Makes the content durable as far as it was written.
+    pub(super) fn sync(&self) -> Result<()> {
+        (self.place.config.sync)(&self.file).map_err(|error| self.failed(error))
+    }
+
     /// Why the file can't be read or written.
     pub(super) fn failed(&self, error: io::Error) -> Error {
         Error::from_io("store", self.path.as_deref().unwrap_or(&self.place.root).display(), error)

@@ -9,18 +9,19 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::{Either, select};
 
+use super::copy::{COPY_BYTES, LARGE_BYTES, copy};
 use super::place::Place;
 use super::temporary::Temporary;
 use crate::digest::{DigestSet, Hasher};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::options::{ByteStream, StoreOptions, Stored};
+use crate::options::{ByteStream, Durability, StoreOptions, Stored};
 use crate::source::{PathSource, Source, SourceFile};
 use crate::storage::ContentNamer;
 use crate::unblock;
 
-/// How much of a local file is copied at a time, in bytes.
-const COPY_BYTES: usize = 1 << 20;
+/// From how many bytes on a file system is asked to share them.
+const CLONE_BYTES: u64 = 1 << 20;
 /// How much of a stream is gathered before it is written, in bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -74,8 +75,8 @@ impl Job {
             Target::Namer(_) => None,
         };
         let temporary = Temporary::create(&self.place, location)?;
-        let hasher = Hasher::new(self.options.digests);
-        Ok(Writing { temporary, options: self.options, target: self.target, size: 0, hasher })
+        let watch = Watch { hasher: Hasher::new(self.options.digests), target: self.target, size: 0 };
+        Ok(Writing { temporary, options: self.options, watch })
     }
 
     /// Writes one batch while the next one is gathered. No thread waits for the stream: one that needs a thread itself might
@@ -102,10 +103,13 @@ impl Job {
             return writing.publish_source(&path.path, source);
         }
         let size = source.identity().size();
-        if size >= COPY_BYTES as u64 && writing.temporary.clone_of(source.file()) {
+        if size >= CLONE_BYTES && writing.temporary.clone_of(source.file()) {
             // The copy shares the source's blocks: it is complete, and nobody else writes to it.
             source.check_unchanged()?;
             writing.see_copy(&path.path, size)?;
+        } else if size >= LARGE_BYTES {
+            writing.copy(&mut source)?;
+            source.finish()?;
         } else {
             each_piece(size, |buffer| source.read(buffer), |bytes| writing.write(bytes))?;
             source.finish()?;
@@ -138,9 +142,24 @@ async fn gather(stream: &mut ByteStream) -> Result<Batch> {
 struct Writing {
     temporary: Temporary,
     options: StoreOptions,
+    watch: Watch,
+}
+
+/// Who sees the bytes of an object on its way in.
+struct Watch {
     target: Target,
     size: u64,
     hasher: Hasher,
+}
+
+impl Watch {
+    fn see(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.hasher.update(bytes);
+        if let Target::Namer(namer) = &mut self.target {
+            namer.update(bytes);
+        }
+    }
 }
 
 impl Writing {
@@ -153,27 +172,28 @@ impl Writing {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.temporary.file().write_all(bytes).map_err(|error| self.temporary.failed(error))?;
-        self.see(bytes);
+        self.watch.see(bytes);
         Ok(())
     }
 
-    fn see(&mut self, bytes: &[u8]) {
-        self.size += bytes.len() as u64;
-        self.hasher.update(bytes);
-        if let Target::Namer(namer) = &mut self.target {
-            namer.update(bytes);
-        }
+    /// Copies all of a large source.
+    fn copy(&mut self, source: &mut SourceFile) -> Result<()> {
+        let Self { temporary, options, watch } = self;
+        let file = temporary.file();
+        let write = |bytes: &[u8]| (&*file).write_all(bytes).map_err(|error| temporary.failed(error));
+        let sync = (options.durability == Durability::Synced).then_some(|| temporary.sync());
+        copy(|buffer| source.read(buffer), write, |bytes| watch.see(bytes), sync)
     }
 
     /// Whether anybody wants to see the bytes.
     fn is_watched(&self) -> bool {
-        matches!(self.target, Target::Namer(_)) || self.options.digests != DigestSet::NONE
+        matches!(self.watch.target, Target::Namer(_)) || self.options.digests != DigestSet::NONE
     }
 
     /// Looks at the `size` bytes that were cloned from `path`.
     fn see_copy(&mut self, path: &Path, size: u64) -> Result<()> {
         if !self.is_watched() {
-            self.size = size;
+            self.watch.size = size;
             return Ok(());
         }
         let refused = |error| Error::from_io("store", path.display(), error);
@@ -185,7 +205,7 @@ impl Writing {
             }
         };
         each_piece(size, read, |bytes| {
-            self.see(bytes);
+            self.watch.see(bytes);
             Ok(())
         })
     }
@@ -196,11 +216,11 @@ impl Writing {
         if self.is_watched() {
             let read = |buffer: &mut [u8]| source.read(buffer);
             each_piece(size, read, |bytes| {
-                self.see(bytes);
+                self.watch.see(bytes);
                 Ok(())
             })?;
         } else {
-            self.size = size;
+            self.watch.size = size;
         }
         source.check_unchanged()?;
         self.temporary = self.temporary.replaced_by(path, source.file())?;
@@ -208,12 +228,13 @@ impl Writing {
     }
 
     fn publish(self) -> Result<Stored> {
-        let location = match self.target {
+        let Watch { target, size, hasher } = self.watch;
+        let location = match target {
             Target::Location(location) => location,
             Target::Namer(mut namer) => namer.location()?,
         };
         self.temporary.publish(&location, &self.options)?;
-        Ok(Stored::new(location, self.size, self.hasher.finish()))
+        Ok(Stored::new(location, size, hasher.finish()))
     }
 }
 
