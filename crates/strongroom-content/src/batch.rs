@@ -220,11 +220,11 @@ impl Batch {
                 let named = |error: Error| error_at(error, operation, &location);
                 let (action, expected) = match step {
                     Step::Put(prepared, options) => {
-                        let taken = match prepared {
-                            Ok(prepared) => writer.place(prepared).await,
-                            Err(error) => Err(error),
-                        };
-                        let taken = taken.map_err(named)?;
+                        let prepared = prepared.map_err(named)?;
+                        if prepared.is_large() {
+                            store.note_present(&location).await?;
+                        }
+                        let taken = writer.place(prepared).await.map_err(named)?;
                         let attributes = options.attributes.with_digests(&taken.digests);
                         receipt.stored.push(Stored::new(location.clone(), taken.content.size, taken.digests));
                         (Action::Put(Object { content: taken.content, attributes }), expected(options.mode))
@@ -298,6 +298,18 @@ fn found_there(store: &Inner, found: &ObjectRef) -> Result<Expected, &'static st
         _ if !found.is_of(store) => Err("what was found is in another store; find it in this one"),
         false => Err("it was found by its digest, which says of no name what it stands for; find it by its name"),
         true => Ok(Expected::PutBy(found.version().get())),
+    }
+}
+
+impl Inner {
+    /// Notes how large the object at `location` is: what is stored there again is likely to be the same.
+    async fn note_present(&self, location: &Location) -> Result<()> {
+        let (namespace, name) = Namespace::split(location);
+        let state = self.names.current(&LogName::Namespace(namespace), None).await?;
+        if let Some(object) = state.get(name).await?.and_then(|entry| entry.object) {
+            self.catalog.note_size(object.content.size);
+        }
+        Ok(())
     }
 }
 

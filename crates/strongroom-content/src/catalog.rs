@@ -1,14 +1,15 @@
 //! What content there is, as one handle knows it. All of it can be thrown away, and all of it is a guess: before something is
 //! relied on, the session sees for itself that the pack or file is there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use strongroom_storage::{Digest, ExternalStorage, Host, Location, Result};
 
-use crate::chunk::Place;
+use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, Place};
+use crate::config::ChunkSizes;
 use crate::index::{self, Table};
 use crate::nonce::Nonce;
 use crate::pack::{self, FinishedPack};
@@ -56,6 +57,12 @@ struct Known {
     packs: HashSet<Nonce>,
     /// Whole files.
     files: HashMap<Digest, Vec<Nonce>>,
+    /// Sizes of large objects that are there or were.
+    sizes: HashSet<u64>,
+    /// The whole files whose sizes are among them.
+    sized: HashSet<Nonce>,
+    /// How many chunks the chunked objects have that are there or were.
+    chunk_counts: BTreeSet<u32>,
     /// What this handle has stored since the listing began that is under way.
     new_packs: HashSet<Nonce>,
     new_files: Vec<(Digest, Nonce)>,
@@ -140,6 +147,7 @@ impl Catalog {
         let uncovered: Vec<Nonce> = {
             let mut known = self.known();
             known.covered.retain(|nonce, _| indexes.contains(nonce));
+            new_covered.values().for_each(|table| known.count_chunks(table));
             known.covered.extend(new_covered);
             let covered: HashSet<Nonce> =
                 known.covered.values().flat_map(|table| table.packs.iter().copied()).collect();
@@ -157,7 +165,11 @@ impl Catalog {
             .await;
         let mut known = self.known();
         // A pack whose index can't be read is passed over; verification reports it.
-        known.loose.extend(tails.into_iter().filter_map(|(nonce, table)| Some((nonce, table.ok()?))));
+        for (nonce, table) in tails {
+            let Ok(table) = table else { continue };
+            known.count_chunks(&table);
+            known.loose.insert(nonce, table);
+        }
         known.packs = packs;
         known.files = files;
         let Known { packs, files, new_packs, new_files, .. } = &mut *known;
@@ -221,15 +233,45 @@ impl Catalog {
         self.known().files.keys().filter(|digest| prefix.matches(digest)).copied().collect()
     }
 
-    /// Whether whole files are known.
-    pub(crate) fn has_files(&self) -> bool {
-        !self.known().files.is_empty()
+    /// Whether content of `size` bytes may be there: as a file, or if `chunked` as chunks of these sizes. If not, it need not be
+    /// hashed before it is stored.
+    pub(crate) async fn may_have(&self, size: u64, chunked: Option<ChunkSizes>) -> Result<bool> {
+        if !self.backend.capabilities().local {
+            // To ask each file for its size costs more than to hash.
+            return Ok(
+                !self.known().files.is_empty() || chunked.is_some_and(|sizes| self.may_have_chunked(size, sizes))
+            );
+        }
+        let unknown: Vec<(Digest, Nonce)> = {
+            let known = self.known();
+            let files = known.files.iter().flat_map(|(digest, nonces)| nonces.iter().map(|nonce| (*digest, *nonce)));
+            files.filter(|(_, nonce)| !known.sized.contains(nonce)).collect()
+        };
+        for (digest, nonce) in unknown {
+            match self.backend.metadata(&paths::whole_file(&digest, &nonce)?).await {
+                Ok(metadata) => {
+                    let mut known = self.known();
+                    known.sizes.insert(metadata.size);
+                    known.sized.insert(nonce);
+                }
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let exact = self.known().sizes.contains(&size);
+        Ok(exact || chunked.is_some_and(|sizes| self.may_have_chunked(size, sizes)))
     }
 
-    /// Whether no content is known.
-    pub(crate) fn is_empty(&self) -> bool {
-        let known = self.known();
-        known.files.is_empty() && known.recent.is_empty() && known.covered.is_empty()
+    /// Whether a chunked object is known that has so many chunks as this many bytes can have.
+    fn may_have_chunked(&self, size: u64, sizes: ChunkSizes) -> bool {
+        let least = u32::try_from(size.div_ceil(u64::from(sizes.maximum))).unwrap_or(u32::MAX);
+        let most = u32::try_from(size / u64::from(sizes.minimum) + 1).unwrap_or(u32::MAX);
+        self.known().chunk_counts.range(least..=most).next().is_some()
+    }
+
+    /// Notes that there is a large object of `size` bytes.
+    pub(crate) fn note_size(&self, size: u64) {
+        self.known().sizes.insert(size);
     }
 
     /// Notes a pack that this handle has stored.
@@ -240,6 +282,7 @@ impl Catalog {
                 known.recent.entry(record.digest).or_default().push(found);
             }
         }
+        known.count_chunks(&table);
         known.loose.insert(pack.nonce, table);
         known.packs.insert(pack.nonce);
         known.new_packs.insert(pack.nonce);
@@ -274,6 +317,16 @@ impl Catalog {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Notes how many chunks the objects have whose lists are in a table.
+    fn count_chunks(&mut self, table: &Table) {
+        for record in table.records.iter().filter(|record| record.kind == Kind::ChunkList) {
+            let items = (record.size as usize).saturating_sub(LIST_BODY_EXTRA_BYTES) / CHUNK_BYTES;
+            self.chunk_counts.insert(u32::try_from(items).unwrap_or(u32::MAX));
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) use packer::Packer;
 use packer::{Item, Pack};
 use prepare::Small;
 pub(crate) use prepare::{Prepared, Wanted};
-use whole::Kept;
+use whole::{Kept, Look};
 
 /// Objects up to this many bytes are one chunk, unless a layout is asked for.
 pub(crate) const SMALL_MAX_BYTES: usize = 1 << 20;
@@ -80,14 +80,14 @@ impl ContentWriter {
         match layout.unwrap_or(self.store.descriptor.layout) {
             Layout::Whole => self.take_whole(input, layout == Some(Layout::Whole), digests).await,
             Layout::Auto if local => self.take_whole(input, false, digests).await,
-            // It may be there as a file, which then is good enough.
-            Layout::Auto | Layout::Chunked if layout != Some(Layout::Chunked) => {
-                match self.find_kept(input, true, digests).await? {
+            Layout::Auto | Layout::Chunked => {
+                // It may be there as a file, which is good enough unless chunks were asked for.
+                let look = if layout == Some(Layout::Chunked) { Look::Chunks } else { Look::Both };
+                match self.find_kept(input, look, digests).await? {
                     Kept::There(taken) => Ok(taken),
                     Kept::Not(input) => self.take_chunked(input, digests).await,
                 }
             }
-            Layout::Auto | Layout::Chunked => self.take_chunked(input, digests).await,
         }
     }
 

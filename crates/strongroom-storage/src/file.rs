@@ -24,7 +24,7 @@ use futures::stream::BoxStream;
 pub use config::FileConfig;
 pub use sharing::Sharing;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::options::{
     ByteRange, Capabilities, ListOptions, Listing, Loaded, LocalPath, Metadata, StoreOptions, Stored,
@@ -151,24 +151,15 @@ impl ExternalStorage for FileStorage {
         Ok(Some(Arc::new(reader::open(&self.place, location).await?)))
     }
 
-    async fn exists(&self, location: &Location) -> Result<bool> {
-        if let Some(exists) = self.place.exists_cached(location)? {
-            return Ok(exists);
-        }
-        match self.metadata(location).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_missing() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     async fn metadata(&self, location: &Location) -> Result<Metadata> {
-        let location = location.clone();
-        self.on_thread(move |place| {
-            let found = place.look_up("metadata", &location)?;
-            Ok(Metadata::new(found.len()).with_modified(found.modified().ok()))
-        })
-        .await
+        let found = match self.place.look_up_cached(location)? {
+            Some(found) => found.ok_or_else(|| Error::missing("metadata", location))?,
+            None => {
+                let location = location.clone();
+                self.on_thread(move |place| place.look_up("metadata", &location)).await?
+            }
+        };
+        Ok(Metadata::new(found.len()).with_modified(found.modified().ok()))
     }
 
     async fn delete(&self, location: &Location) -> Result<()> {

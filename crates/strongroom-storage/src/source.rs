@@ -84,14 +84,12 @@ impl Source {
                 Ok(stream::try_unfold(Some(file), |file| async move {
                     let Some(mut file) = file else { return Ok(None) };
                     crate::unblock(move || {
-                        let mut buffer = vec![0; READ_SIZE_BYTES];
-                        let length = file.read(&mut buffer)?;
-                        buffer.truncate(length);
-                        if length == 0 {
+                        let piece = file.read_piece(READ_SIZE_BYTES)?;
+                        if piece.is_empty() {
                             file.finish()?;
                             return Ok(None);
                         }
-                        Ok(Some((Bytes::from(buffer), Some(file))))
+                        Ok(Some((Bytes::from(piece), Some(file))))
                     })
                     .await
                 })

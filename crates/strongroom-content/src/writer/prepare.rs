@@ -35,6 +35,12 @@ pub(crate) enum Prepared {
     Large(Input, Option<Layout>, DigestSet),
 }
 
+impl Prepared {
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(self, Self::Large(..))
+    }
+}
+
 /// Content that is one chunk.
 pub(crate) struct Small {
     pub digests: Digests,
@@ -98,7 +104,7 @@ impl Inner {
     }
 
     /// Whether content of one chunk is there, as far as is known. If not, it will be needed compressed.
-    fn seems_kept(&self, digest: &Digest) -> bool {
+    pub(super) fn seems_kept(&self, digest: &Digest) -> bool {
         self.packer.find(Kind::Chunk, digest).is_some()
             || self.catalog.knows(Kind::Chunk, digest)
             || self.catalog.has_files_of(digest)

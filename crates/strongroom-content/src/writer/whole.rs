@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use strongroom_storage::{
-    ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, Location, PathSource, Result, Source,
-    SourceFile, unblock,
+    ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, FileIdentity, Hasher, Location, PathSource, Result,
+    Source, SourceFile, unblock,
 };
 use tokio::sync::Notify;
 
@@ -98,6 +98,14 @@ async fn hash_bytes(bytes: Bytes, set: DigestSet) -> Result<Hashed> {
     .await
 }
 
+/// How content may be kept that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Files,
+    Chunks,
+    Both,
+}
+
 /// What came of looking for content that is there.
 pub(super) enum Kept {
     There(Taken),
@@ -139,7 +147,7 @@ impl ContentNamer for WholeNamer {
 impl ContentWriter {
     /// Keeps content as a file of its own; unless `exact`, what is kept as chunks already is left so.
     pub(super) async fn take_whole(&mut self, input: Input, exact: bool, set: DigestSet) -> Result<Taken> {
-        match self.find_kept(input, exact, set).await? {
+        match self.find_kept(input, if exact { Look::Files } else { Look::Both }, set).await? {
             Kept::There(taken) => Ok(taken),
             Kept::Not(Input::Bytes(bytes)) => self.store_whole(Source::Bytes(bytes), set).await,
             Kept::Not(Input::Path(file)) => self.store_whole(Source::Path(file), set).await,
@@ -151,12 +159,20 @@ impl ContentWriter {
         }
     }
 
-    /// Looks for content that is there, and can be relied on, as a file or, unless `only_files`, as chunks. Where there may be
-    /// such, it is hashed before it is written. A stream can't be.
-    pub(super) async fn find_kept(&mut self, input: Input, only_files: bool, set: DigestSet) -> Result<Kept> {
+    /// Looks for content that is there and can be relied on. Where there may be such, it is hashed before it is written. A
+    /// stream can't be.
+    pub(super) async fn find_kept(&mut self, input: Input, look: Look, set: DigestSet) -> Result<Kept> {
+        let size = match &input {
+            Input::Bytes(bytes) => Some(bytes.len() as u64),
+            Input::Path(file) => file.expected.as_ref().map(FileIdentity::size),
+            Input::Stream(_) => return Ok(Kept::Not(input)),
+        };
         self.store.catalog.learn_for(&self.session).await?;
-        let may_be_there = if only_files { self.store.catalog.has_files() } else { !self.store.catalog.is_empty() };
-        if !may_be_there {
+        // Where only chunks will do, chunks that are there are found one by one as well.
+        let chunked = (look == Look::Both).then_some(self.store.descriptor.chunk_bytes);
+        if let Some(size) = size
+            && !self.store.catalog.may_have(size, chunked).await?
+        {
             return Ok(Kept::Not(input));
         }
         let hashed = match input {
@@ -165,7 +181,7 @@ impl ContentWriter {
             Input::Stream(_) => return Ok(Kept::Not(input)),
         };
         let (Hashed::File(_, seen) | Hashed::Bytes(_, seen)) = &hashed;
-        if let Some(body) = self.find_large(seen, only_files).await? {
+        if let Some(body) = self.find_large(seen, look).await? {
             let content = Content { digest: seen.digest, size: seen.size, body };
             return Ok(Kept::There(Taken { content, digests: seen.digests.clone() }));
         }
@@ -175,12 +191,14 @@ impl ContentWriter {
         }))
     }
 
-    async fn find_large(&mut self, seen: &Seen, only_files: bool) -> Result<Option<Body>> {
+    async fn find_large(&mut self, seen: &Seen, look: Look) -> Result<Option<Body>> {
         let Seen { digest, size, cells, .. } = seen;
-        if let Some(nonce) = self.find_file(digest, *size).await? {
+        if look != Look::Chunks
+            && let Some(nonce) = self.find_file(digest, *size).await?
+        {
             return Ok(Some(Body::Whole(nonce, self.place_list_of_cells(digest, cells.clone()).await?)));
         }
-        if only_files { Ok(None) } else { self.find_chunked(digest, *size).await }
+        if look == Look::Files { Ok(None) } else { self.find_chunked(digest, *size).await }
     }
 
     pub(super) async fn store_whole(&mut self, source: Source, set: DigestSet) -> Result<Taken> {
@@ -207,6 +225,7 @@ impl ContentWriter {
             (Ok(stored), Some((seen, None))) => {
                 self.session.saw(stored.location);
                 self.store.catalog.stored_file(seen.digest, nonce);
+                self.store.catalog.note_size(seen.size);
                 (seen, nonce)
             }
             (_, Some((seen, Some(there)))) => {

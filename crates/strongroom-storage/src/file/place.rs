@@ -72,14 +72,14 @@ impl Place {
         Ok(self.root.join(TEMPORARY_FOLDER).join(name))
     }
 
-    /// Whether there is an object at `location`, if that is known without waiting.
+    /// The size and times of the object at `location`, if they are known without waiting; within, nothing if there is none.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] as for [`path`](Self::path).
-    pub(super) fn exists_cached(&self, location: &Location) -> Result<Option<bool>> {
-        Ok(match cached::open(&self.path("exists", location)?, Purpose::Look) {
-            Some(Ok(file)) => file.metadata().ok().map(|metadata| metadata.is_file()),
-            Some(Err(error)) if is_absent(&error) => Some(false),
+    pub(super) fn look_up_cached(&self, location: &Location) -> Result<Option<Option<Metadata>>> {
+        Ok(match cached::open(&self.path("metadata", location)?, Purpose::Look) {
+            Some(Ok(file)) => file.metadata().ok().map(|metadata| metadata.is_file().then_some(metadata)),
+            Some(Err(error)) if is_absent(&error) => Some(None),
             _ => None,
         })
     }

@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::cached::{self, Purpose};
 use super::place::{Place, failed, is_absent};
@@ -124,16 +126,16 @@ impl ObjectReader for OpenFile {
 /// The bytes `range`; fewer only where the file ends.
 fn read(file: &File, path: &Path, range: &Range<u64>) -> Result<Bytes> {
     let length = usize::try_from(range.end - range.start).expect("what is read at once fits memory");
-    let mut buffer = vec![0; length];
-    let mut filled = 0;
-    while filled < length {
-        match file.read_at(&mut buffer[filled..], range.start + filled as u64) {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let position = range.start + bytes.len() as u64;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), position) {
             Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::from_io("load", path.display(), error)),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(Error::from_io("load", path.display(), error.into())),
         }
     }
-    buffer.truncate(filled);
-    Ok(buffer.into())
+    // There may have been room for more.
+    bytes.truncate(length);
+    Ok(bytes.into())
 }

@@ -5,6 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+
 use super::{PathSource, not_a_file};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -99,6 +102,24 @@ impl SourceFile {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::from_io("read", self.path.display(), error)),
+            }
+        }
+    }
+
+    /// Reads up to `length` more bytes, without filling memory with zeros first; none at the end. Blocks.
+    pub(super) fn read_piece(&mut self, length: usize) -> Result<Vec<u8>> {
+        let mut piece = Vec::with_capacity(length);
+        loop {
+            match rustix::io::read(&self.file, spare_capacity(&mut piece)) {
+                Ok(length) => {
+                    self.taken += length as u64;
+                    if self.taken > self.identity.size {
+                        return Err(changed(&self.path));
+                    }
+                    return Ok(piece);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(Error::from_io("read", self.path.display(), error.into())),
             }
         }
     }
