@@ -1,6 +1,8 @@
 //! What content there is, as one handle knows it. All of it can be thrown away, and all of it is a guess: before something is
 //! relied on, the session sees for itself that the pack or file is there.
 
+mod recent;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::pack::{self, FinishedPack};
 use crate::paths;
 use crate::record::{DigestPrefix, Kind, Record};
 use crate::session::Session;
+use recent::Recent;
 
 /// What was learned of the store longer ago than this is learned anew by the next session that wants to know.
 const AGE_MAX: Duration = Duration::from_secs(300);
@@ -50,9 +53,7 @@ struct Known {
     /// From index files.
     covered: HashMap<Nonce, Table>,
     /// From the tails of packs in no index file.
-    loose: HashMap<Nonce, Table>,
-    /// What is in the loose packs, so that not each has to be searched.
-    recent: HashMap<Digest, Vec<Found>>,
+    recent: Recent,
     /// All packs that are there; what an index file says of others is ignored.
     packs: HashSet<Nonce>,
     /// Whole files.
@@ -151,9 +152,9 @@ impl Catalog {
             known.covered.extend(new_covered);
             let covered: HashSet<Nonce> =
                 known.covered.values().flat_map(|table| table.packs.iter().copied()).collect();
-            let Known { loose, new_packs, .. } = &mut *known;
-            loose.retain(|pack, _| (packs.contains(pack) || new_packs.contains(pack)) && !covered.contains(pack));
-            packs.iter().filter(|pack| !covered.contains(*pack) && !known.loose.contains_key(*pack)).copied().collect()
+            let Known { recent, new_packs, .. } = &mut *known;
+            recent.retain(|pack| (packs.contains(pack) || new_packs.contains(pack)) && !covered.contains(pack));
+            packs.iter().filter(|pack| !covered.contains(*pack) && !recent.contains(pack)).copied().collect()
         };
         let tails: Vec<(Nonce, Result<Table>)> = stream::iter(uncovered)
             .map(|nonce| async move {
@@ -168,7 +169,7 @@ impl Catalog {
         for (nonce, table) in tails {
             let Ok(table) = table else { continue };
             known.count_chunks(&table);
-            known.loose.insert(nonce, table);
+            known.recent.insert(nonce, table);
         }
         known.packs = packs;
         known.files = files;
@@ -177,7 +178,6 @@ impl Catalog {
         for (digest, nonce) in new_files.drain(..) {
             note_file(files, digest, nonce);
         }
-        known.recent = recent(&known.loose);
         known.learned = Some(now);
         Ok(seen)
     }
@@ -208,11 +208,8 @@ impl Catalog {
     pub(crate) fn search(&self, prefix: &DigestPrefix) -> Vec<Found> {
         let known = self.known();
         let mut found: Vec<Found> = match prefix.whole() {
-            Some(digest) => known.recent.get(&digest).cloned().unwrap_or_default(),
-            None => {
-                let matching = known.recent.iter().filter(|(digest, _)| prefix.matches(digest));
-                matching.flat_map(|(_, found)| found.iter().copied()).collect()
-            }
+            Some(digest) => known.recent.find(&digest).collect(),
+            None => known.recent.search(prefix).collect(),
         };
         for table in known.covered.values() {
             let located = table.records.with_prefix(prefix).filter_map(|record| locate(table, &record));
@@ -277,13 +274,8 @@ impl Catalog {
     /// Notes a pack that this handle has stored.
     pub(crate) fn stored_pack(&self, pack: &FinishedPack, table: Table) {
         let mut known = self.known();
-        for record in &pack.records {
-            if let Some(found) = locate(&table, record) {
-                known.recent.entry(record.digest).or_default().push(found);
-            }
-        }
         known.count_chunks(&table);
-        known.loose.insert(pack.nonce, table);
+        known.recent.insert(pack.nonce, table);
         known.packs.insert(pack.nonce);
         known.new_packs.insert(pack.nonce);
     }
@@ -299,19 +291,17 @@ impl Catalog {
     pub(crate) async fn cover(&self) -> Result<()> {
         let tables: Vec<Table> = {
             let known = self.known();
-            if known.loose.len() <= UNCOVERED_PACKS_MAX {
+            if known.recent.len() <= UNCOVERED_PACKS_MAX {
                 return Ok(());
             }
-            known.loose.values().cloned().collect()
+            known.recent.tables().to_vec()
         };
         let nonce = Nonce::draw(&*self.host)?;
         let table = index::write(&*self.backend, &nonce, &tables).await?;
         let mut known = self.known();
-        for pack in table.packs.iter() {
-            known.loose.remove(pack);
-        }
+        let covered: HashSet<Nonce> = table.packs.iter().copied().collect();
+        known.recent.retain(|pack| !covered.contains(pack));
         known.covered.insert(nonce, table);
-        known.recent = recent(&known.loose);
         Ok(())
     }
 
@@ -341,14 +331,4 @@ fn locate(table: &Table, record: &Record) -> Option<Found> {
     let pack = *table.packs.get(usize::try_from(record.pack).ok()?)?;
     let place = Place { pack, offset: record.offset, stored: record.stored, method: record.method };
     Some(Found { digest: record.digest, kind: record.kind, place, size: record.size })
-}
-
-fn recent(loose: &HashMap<Nonce, Table>) -> HashMap<Digest, Vec<Found>> {
-    let mut recent: HashMap<Digest, Vec<Found>> = HashMap::new();
-    for table in loose.values() {
-        for found in table.records.iter().filter_map(|record| locate(table, &record)) {
-            recent.entry(found.digest).or_default().push(found);
-        }
-    }
-    recent
 }

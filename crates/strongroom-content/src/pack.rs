@@ -17,8 +17,8 @@ const TARGET_BYTES: u64 = 32 << 20;
 /// A pack is closed when it has this many chunks.
 const TARGET_RECORDS: usize = 1 << 16;
 
-/// Shorter bodies are gathered, so that the backend gets few pieces.
-const GATHERED_BYTES: usize = 64 << 10;
+/// Shorter bodies are gathered: to copy them costs less than a piece of its own.
+const GATHERED_BYTES: usize = 1 << 10;
 
 /// A pack that is being filled, in memory.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl PackBuilder {
         self.end += u64::from(length);
         if stored.len() < GATHERED_BYTES {
             self.gathered.extend_from_slice(&stored);
-            if self.gathered.len() >= GATHERED_BYTES * 16 {
+            if self.gathered.len() >= GATHERED_BYTES * 64 {
                 self.flush_gathered();
             }
         } else {

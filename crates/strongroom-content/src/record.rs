@@ -137,11 +137,11 @@ impl Records {
             .filter_map(|row| self.get(row))
     }
 
-    fn digest_bytes(&self, row: usize) -> &[u8] {
+    pub(crate) fn digest_bytes(&self, row: usize) -> &[u8] {
         &self.0[row * RECORD_BYTES..row * RECORD_BYTES + Digest::BYTES]
     }
 
-    fn get(&self, row: usize) -> Option<Record> {
+    pub(crate) fn get(&self, row: usize) -> Option<Record> {
         Record::decode(self.0.get(row * RECORD_BYTES..(row + 1) * RECORD_BYTES)?).ok()
     }
 }

@@ -13,14 +13,14 @@ use crate::store::Inner;
 use crate::writer::{Prepared, Wanted};
 
 /// How many operations are prepared by one thread, at most.
-const GROUP_MAX: usize = 64;
+const GROUP_MAX: usize = 256;
 /// How much content, at most, as far as is known beforehand.
 const GROUP_BYTES: usize = 1 << 20;
 /// What is reckoned for content whose size is not known yet, in bytes.
 const PATH_BYTES: usize = 64 << 10;
 const STREAM_BYTES: usize = 256 << 10;
 /// How many groups are prepared at once.
-const GROUPS_AT_ONCE: usize = 2;
+const GROUPS_AT_ONCE: usize = 3;
 
 /// An operation that is ready to be done.
 pub(super) enum Step {

@@ -1,6 +1,6 @@
 //! Writing files: into a temporary one, which is published when it is complete.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,13 +15,15 @@ use super::temporary::Temporary;
 use crate::digest::{DigestSet, Hasher};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::options::{ByteStream, Durability, StoreOptions, Stored};
+use crate::options::{ByteStream, Durability, StoreMode, StoreOptions, Stored};
 use crate::source::{PathSource, Source, SourceFile};
 use crate::storage::ContentNamer;
 use crate::unblock;
 
 /// From how many bytes on a file system is asked to share them.
 const CLONE_BYTES: u64 = 1 << 20;
+/// How many pieces are written by one call.
+const VECTORED_PIECES: usize = 256;
 /// How much of a stream is gathered before it is written, in bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -34,6 +36,10 @@ pub(super) async fn store(
 ) -> Result<Stored> {
     // A name that is not allowed is refused before the source is touched.
     place.path("store", location)?;
+    if options.mode == StoreMode::Create && matches!(place.look_up_cached(location)?, Some(Some(_))) {
+        // No file is made to find that out: file systems are slow to use the place of one that is gone again.
+        return Err(Error::already_exists("store", location));
+    }
     Job { place: place.clone(), options: *options, target: Target::Location(location.clone()) }.run(source).await
 }
 
@@ -164,8 +170,19 @@ impl Watch {
 
 impl Writing {
     fn write_all(mut self, pieces: &[Bytes]) -> Result<Self> {
-        for piece in pieces {
-            self.write(piece)?;
+        for group in pieces.chunks(VECTORED_PIECES) {
+            let mut slices: Vec<IoSlice<'_>> = group.iter().map(|piece| IoSlice::new(piece)).collect();
+            let mut left = &mut slices[..];
+            IoSlice::advance_slices(&mut left, 0);
+            while !left.is_empty() {
+                match self.temporary.file().write_vectored(left) {
+                    Ok(0) => return Err(self.temporary.failed(ErrorKind::WriteZero.into())),
+                    Ok(written) => IoSlice::advance_slices(&mut left, written),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(self.temporary.failed(error)),
+                }
+            }
+            group.iter().for_each(|piece| self.watch.see(piece));
         }
         Ok(self)
     }

@@ -110,8 +110,12 @@ async fn on_a_read_only_file_system_storing_is_denied_and_reading_works() {
         let storage = FileStorage::with_config(mount.point.join("root"), config);
         storage.store_bytes(&at("a/b"), "before".into()).await.expect("store");
         mount.remount("ro");
-        for location in ["a/b", "a/c", "new/c"] {
-            for options in [StoreOptions::default(), StoreOptions::create()] {
+        let (replace, create) = (StoreOptions::default(), StoreOptions::create());
+        check_kind(storage.store(&at("a/b"), "new".into(), &create).await, ErrorKind::AlreadyExists, "a/b");
+        for (location, modes) in
+            [("a/b", vec![replace]), ("a/c", vec![replace, create]), ("new/c", vec![replace, create])]
+        {
+            for options in modes {
                 let error = check_kind(
                     storage.store(&at(location), "new".into(), &options).await,
                     ErrorKind::Denied,
