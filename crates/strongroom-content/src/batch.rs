@@ -244,9 +244,13 @@ impl Batch {
                     bytes += object.content.size;
                     progress(receipt.stored.len(), bytes);
                 }
-                let (namespace, name) = Namespace::split(&location);
+                let (namespace, name) = Namespace::split_text(&location);
                 let change = Change { name: name.into(), action, expected };
-                changes.entry(namespace).or_default().add(change, operation, &location)?;
+                let changes = match changes.get_mut(namespace) {
+                    Some(changes) => changes,
+                    None => changes.entry(Namespace::of(&location)).or_default(),
+                };
+                changes.add(change, operation, &location)?;
             }
             writer.finish().await?;
             let commits: Vec<(Namespace, Vec<Change>)> =

@@ -11,7 +11,7 @@ const LEVEL: i32 = 1;
 /// Fewer bytes than this are not tried: a frame's header eats the gain.
 const MIN_BYTES: usize = 64;
 /// How many bytes are looked at before more than that are compressed, in so many pieces.
-const SAMPLE_BYTES: usize = 1024;
+const SAMPLE_BYTES: usize = 256;
 const SAMPLE_PIECES: usize = 4;
 /// How often two bytes of a sample are the same must be at least 1 in so many (in random bytes it is 1 in 256): a collision
 /// entropy of 7.2 bits.

@@ -1,5 +1,6 @@
 //! Namespaces: which history a location belongs to, and under which name a backend keeps it.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,12 +61,18 @@ impl Namespace {
 
     /// The namespace of `location` and the name in it.
     pub(crate) fn split(location: &Location) -> (Self, &str) {
+        let (namespace, name) = Self::split_text(location);
+        (Self(namespace.into()), name)
+    }
+
+    /// The same, as texts.
+    pub(crate) fn split_text(location: &Location) -> (&str, &str) {
         let text = location.as_str();
         let mut cuts = text.match_indices('/').map(|(at, _)| at);
         match (cuts.next(), cuts.next()) {
-            (None, _) => (Self::root(), text),
-            (Some(first), None) => (Self(text[..first].into()), &text[first + 1..]),
-            (Some(_), Some(second)) => (Self(text[..second].into()), &text[second + 1..]),
+            (None, _) => ("", text),
+            (Some(first), None) => (&text[..first], &text[first + 1..]),
+            (Some(_), Some(second)) => (&text[..second], &text[second + 1..]),
         }
     }
 
@@ -88,6 +95,13 @@ impl Namespace {
     /// From the text in a run, which is trusted no further than this.
     pub(crate) fn from_run(text: &str) -> Option<Self> {
         Self::parse(text).ok().filter(|namespace| namespace.as_str() == text)
+    }
+}
+
+/// Maps of namespaces can be asked by text; both have the same order and hash.
+impl Borrow<str> for Namespace {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

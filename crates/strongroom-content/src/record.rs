@@ -1,6 +1,8 @@
 //! What an index says of one thing that is kept: which digest, and where.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use bytes::Bytes;
 use strongroom_storage::Digest;
@@ -145,6 +147,27 @@ impl Records {
         Record::decode(self.0.get(row * RECORD_BYTES..(row + 1) * RECORD_BYTES)?).ok()
     }
 }
+
+/// Hashes keys that have a digest in them by its beginning, which is as good as any hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DigestHasher(u64);
+
+impl std::hash::Hasher for DigestHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let beginning = bytes.first_chunk().map_or_else(
+            || bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+            |beginning| u64::from_le_bytes(*beginning),
+        );
+        self.0 = self.0.rotate_left(7) ^ beginning;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A map whose keys have a digest in them.
+pub(crate) type DigestMap<K, V> = HashMap<K, V, BuildHasherDefault<DigestHasher>>;
 
 /// The first hexadecimal digits of a digest, up to all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]

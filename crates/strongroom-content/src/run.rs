@@ -1,5 +1,6 @@
 //! Runs: immutable files of sorted entries, the result of one or more commits.
 
+mod keys;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -32,10 +32,11 @@ impl ContentStorage {
         let mut states: HashMap<Namespace, Arc<State>> = HashMap::new();
         let mut found = Vec::with_capacity(locations.len());
         for location in locations {
-            let (namespace, name) = Namespace::split(location);
-            let state = match states.get(&namespace) {
+            let (namespace, name) = Namespace::split_text(location);
+            let state = match states.get(namespace) {
                 Some(state) => state.clone(),
                 None => {
+                    let namespace = Namespace::of(location);
                     let state = self.inner.names.current(&LogName::Namespace(namespace.clone()), None).await?;
                     states.entry(namespace).or_insert(state).clone()
                 }

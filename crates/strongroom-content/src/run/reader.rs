@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use strongroom_storage::{ExternalStorage, Location, Result};
 
+use super::keys::Keys;
 use super::{BLOCK_ROW_BYTES, Block, Header, MAGIC, checksum};
 use crate::codec::{Decoded, Decoder, Malformed};
 use crate::compress::decompress;
@@ -21,6 +22,12 @@ const BLOCKS_AT_ONCE: usize = 64;
 
 type Entries = Arc<Vec<Entry>>;
 
+/// A decoded block, for single look-ups.
+struct Kept {
+    entries: Entries,
+    keys: Keys,
+}
+
 /// A run whose directory was read; its blocks are read when they are needed.
 pub(crate) struct Run {
     backend: Arc<dyn ExternalStorage>,
@@ -33,7 +40,9 @@ pub(crate) struct Run {
     pub size: u64,
     blocks: Vec<Block>,
     tail: (u64, Bytes),
-    kept: Mutex<HashMap<usize, Entries>>,
+    /// To find the block that a name is in.
+    keys: Keys,
+    kept: Mutex<HashMap<usize, Arc<Kept>>>,
 }
 
 impl Run {
@@ -77,7 +86,8 @@ impl Run {
         let (header, entries, blocks) =
             read(&mut Decoder::new(&opened.directory)).map_err(|malformed| malformed.in_file(&location))?;
         let (backend, kept) = (backend.clone(), Mutex::default());
-        Ok(Self { backend, location, header, entries, size, blocks, tail: opened.tail, kept })
+        let keys = Keys::of(blocks.iter().map(|block| &*block.first));
+        Ok(Self { backend, location, header, entries, size, blocks, tail: opened.tail, keys, kept })
     }
 
     /// Checks what opening did not look at.
@@ -97,23 +107,28 @@ impl Run {
     pub(crate) async fn get(&self, name: &str) -> Result<Option<Entry>> {
         let Some(index) = self.block_of(name) else { return Ok(None) };
         let kept = self.lock().get(&index).cloned();
-        let entries = match kept {
-            Some(entries) => entries,
+        let block = match kept {
+            Some(block) => block,
             None => {
                 let entries = self.read_block(index).await?;
+                let keys = Keys::of(entries.iter().map(|entry| &*entry.name));
+                let block = Arc::new(Kept { entries, keys });
                 let mut kept = self.lock();
-                if kept.len() < KEPT_BLOCKS {
-                    kept.insert(index, entries.clone());
+                if kept.len() >= KEPT_BLOCKS {
+                    kept.clear();
                 }
-                entries
+                kept.insert(index, block.clone());
+                block
             }
         };
-        Ok(entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok().map(|at| entries[at].clone()))
+        let Kept { entries, keys } = &*block;
+        let at = keys.count_before(name, false, |at| &entries[at].name);
+        Ok(entries.get(at).filter(|entry| *entry.name == *name).cloned())
     }
 
     /// The block that has `name` if any does.
     fn block_of(&self, name: &str) -> Option<usize> {
-        self.blocks.partition_point(|block| *block.first <= *name).checked_sub(1)
+        self.keys.count_before(name, true, |at| &self.blocks[at].first).checked_sub(1)
     }
 
     async fn read_block(&self, index: usize) -> Result<Entries> {
@@ -179,7 +194,7 @@ impl Run {
         Some(self.tail.1.slice(start..start + length))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Entries>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Arc<Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,5 @@
 //! Packs on their way out. The tasks of a handle fill them together: what several store at the same time is made durable at once.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use crate::group::{Group, Groups};
 use crate::index::Table;
 use crate::pack::PackBuilder;
 use crate::paths;
-use crate::record::{Kind, Records};
+use crate::record::{DigestMap, Kind, Records};
 
 /// A pack that is being filled or stored. When it is durable, its location is known.
 pub(super) type Pack = Group<PackBuilder, Result<Location>>;
@@ -22,7 +21,7 @@ pub(super) type Pack = Group<PackBuilder, Result<Location>>;
 type Key = (Kind, Digest);
 
 /// What is in packs that are not durable yet. A pack that nobody waits for any more is given up.
-type Pending = HashMap<Key, (Found, Weak<Pack>)>;
+type Pending = DigestMap<Key, (Found, Weak<Pack>)>;
 
 /// One thing to be kept in a pack: compressed already, under its digest.
 #[derive(Clone, Debug)]
