@@ -115,7 +115,7 @@ fn a_store_that_is_not_shared_is_written_by_its_owner_and_read_by_whom_the_umask
 #[test]
 fn a_store_that_put_makes_follows_the_umask() {
     let Some(place) = project() else { return };
-    for (user, modes) in [(ANN, [0o2755, 0o644]), (BOB, [0o2700, 0o600])] {
+    for (user, modes) in [(ANN, [0o2755, 0o444]), (BOB, [0o2700, 0o400])] {
         let line = "cd project && ../strongroom-for-all put ../results run/unit";
         user.run(&place, "--version").ends(0, "");
         user.shell(&place, line).ends(0, "made a store in ./.strongroom");

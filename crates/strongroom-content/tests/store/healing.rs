@@ -1,10 +1,12 @@
 //! Damage that is undone: by storing content again, or by a second copy of it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use strongroom_content::{Layout, PutOptions};
-use strongroom_storage::{ByteRange, ErrorKind, Source};
+use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage, FileStorage, Source};
 
-use crate::support::{at, copy, create, files, layout, load, memory, noise, open, put, small_chunks};
+use crate::support::{Backend, at, copy, create, files, layout, load, memory, noise, open, put, small_chunks};
 
 /// What deduplication can see to be lost is not relied on. A flipped bit only verification finds.
 #[tokio::test]
@@ -85,6 +87,50 @@ async fn a_second_copy_stands_in_for_a_damaged_one() {
                     assert!(found.is_ok_and(|found| found == noise(1, size)), "{layouts:?} {how}: {name}");
                 }
             }
+        }
+    }
+}
+
+/// Local files are read by several cells at once.
+#[tokio::test]
+async fn a_damaged_cell_of_a_local_file_is_read_from_another_copy_or_is_corrupt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend: Backend = Arc::new(FileStorage::new(folder.path()));
+    let store = create(&backend, small_chunks()).await;
+    let content = noise(1, (5 << 20) + 77);
+    put(&store, "a/b", content.clone(), layout(Layout::Whole)).await.expect("put");
+    let ranges = [0..content.len(), 10..11, (1 << 20) - 1..(3 << 20) + 1, (4 << 20)..content.len(), 7..7];
+    let file = files(&backend, "files/").await[0].clone();
+    let path = folder.path().join(file.as_str());
+    let (name, _) =
+        path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.')).expect("a name");
+    let copy = path.with_file_name(format!("{name}.{}", "c".repeat(32)));
+    let damage = |path: &std::path::Path| {
+        let mut bytes = content.to_vec();
+        bytes[(2 << 20) + 5] ^= 1;
+        std::fs::remove_file(path).expect("remove");
+        std::fs::write(path, bytes).expect("write");
+    };
+    for damaged in [false, true] {
+        if damaged {
+            std::fs::copy(&path, &copy).expect("copy");
+            damage(&path);
+        }
+        let fresh = open(&backend).await;
+        for range in ranges.clone() {
+            let found = fresh.load_bytes(&at("a/b"), (range.start as u64..range.end as u64).into()).await;
+            assert!(found.expect("sound") == content[range.clone()], "{range:?} {damaged}");
+        }
+    }
+    damage(&copy);
+    let fresh = open(&backend).await;
+    for (range, sound) in
+        [(0..2 << 20, true), (3 << 20..5 << 20, true), (0..3 << 20, false), (2 << 20..(2 << 20) + 1, false)]
+    {
+        let found = fresh.load_bytes(&at("a/b"), range.clone().into()).await;
+        match found {
+            Ok(bytes) => assert!(sound && bytes == content[range.start as usize..range.end as usize], "{range:?}"),
+            Err(error) => assert!(!sound && error.kind() == ErrorKind::Corrupt, "{range:?}: {error:?}"),
         }
     }
 }

@@ -20,4 +20,5 @@ mod sessions;
 mod sharing;
 mod steps;
 mod support;
+mod together;
 mod traps;

@@ -77,3 +77,36 @@ async fn a_file_that_somebody_else_put_there_is_an_object() {
     bench.storage.delete(&at("dag/link")).await.expect("delete");
     assert_eq!(bench.tree(), names(&["dag", "dag/by hand.txt"]));
 }
+
+#[tokio::test]
+async fn an_open_object_stays_what_it_was_when_it_was_opened() {
+    let bench = Bench::new();
+    bench.store("a", "the first version").await;
+    let reader = bench.storage.reader(&at("a")).await.expect("open").expect("plain files can be kept open");
+    bench.store("a", "another").await;
+    bench.storage.delete(&at("a")).await.expect("delete");
+    assert_eq!(reader.size(), 17);
+    assert_eq!(reader.read(4..9).await.expect("read"), "first");
+    assert_eq!(reader.read(0..17).await.expect("read"), "the first version");
+    assert_eq!(reader.read(3..3).await.expect("read"), "");
+    check_kind(reader.read(10..18).await, ErrorKind::Corrupt, "ends before");
+    check_kind(bench.storage.reader(&at("a")).await.map(drop), ErrorKind::Missing, "a");
+}
+
+#[tokio::test]
+async fn what_is_in_memory_and_what_is_not_reads_the_same() {
+    let bench = Bench::new();
+    let content: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+    bench.storage.store(&at("a/b"), content.clone().into(), &StoreOptions::default()).await.expect("store");
+    let file = std::fs::File::open(bench.storage.root().join("a/b")).expect("open");
+    for advice in [rustix::fs::Advice::Normal, rustix::fs::Advice::DontNeed] {
+        rustix::fs::fadvise(&file, 0, None, advice).expect("advise");
+        for range in [0..10u64, 4090..4100, 0..200_000, 199_990..200_000] {
+            let found = bench.storage.load_bytes(&at("a/b"), range.clone().into()).await.expect("load");
+            assert!(found == content[range.start as usize..range.end as usize], "{range:?}");
+        }
+        assert!(bench.storage.exists(&at("a/b")).await.expect("exists"));
+        assert!(!bench.storage.exists(&at("a")).await.expect("a folder is no object"));
+        assert_eq!(bench.storage.metadata(&at("a/b")).await.expect("metadata").size, 200_000);
+    }
+}
