@@ -1,14 +1,122 @@
 //! Work that comes while other work of its kind is under way, and is then done together: what databases call group commit.
+//!
+//! No task is spawned. Whoever waits drives the work, also the work that is before its own; when one who drives goes away,
+//! another goes on. Work belongs to those who hold its [`Group`]: when the last of them is gone, it is given up, whoever still
+//! waits for its turn.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Wake, Waker};
 
 use futures::FutureExt;
-use futures::channel::oneshot;
-use futures::future::{BoxFuture, Shared};
+use futures::future::{AbortHandle, Abortable, BoxFuture};
 
-/// Work under way. Whoever waits for it drives it; when nobody does any more, it is given up.
-pub(crate) type Running<R> = Shared<BoxFuture<'static, R>>;
+/// Work under way.
+pub(crate) struct Running<R>(Arc<Driven<R>>);
+
+struct Driven<R> {
+    state: Mutex<Progress<R>>,
+    give_up: AbortHandle,
+    waiting: Arc<Waiting>,
+}
+
+enum Progress<R> {
+    Under(Abortable<BoxFuture<'static, R>>),
+    /// Nothing came of it if it was given up.
+    Over(Option<R>),
+}
+
+/// Who is to be woken when the work can go on: all of them, as any may have gone away or be busy.
+#[derive(Default)]
+struct Waiting {
+    wakers: Mutex<HashMap<u64, Waker>>,
+    next: AtomicU64,
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        let wakers = std::mem::take(&mut *lock(&self.wakers));
+        wakers.into_values().for_each(Waker::wake);
+    }
+}
+
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<R> Clone for Running<R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<R: Clone> Running<R> {
+    fn new(work: BoxFuture<'static, R>) -> Self {
+        let (give_up, registration) = AbortHandle::new_pair();
+        let state = Mutex::new(Progress::Under(Abortable::new(work, registration)));
+        Self(Arc::new(Driven { state, give_up, waiting: Arc::default() }))
+    }
+
+    /// Drives the work to its end; nothing comes of it if it was given up.
+    fn outcome(&self) -> Waiter<R> {
+        Waiter { running: self.clone(), key: self.0.waiting.next.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    fn is_over(&self) -> bool {
+        // While somebody drives it, it is not over.
+        self.0.give_up.is_aborted() || try_lock(&self.0.state).is_some_and(|state| matches!(&*state, Progress::Over(_)))
+    }
+}
+
+/// Somebody who waits for work. The work goes on when he is asked; between that he holds nothing.
+struct Waiter<R> {
+    running: Running<R>,
+    key: u64,
+}
+
+impl<R: Clone> Future for Waiter<R> {
+    type Output = Option<R>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Driven { state, waiting, .. } = &*self.running.0;
+        // First, so that no call to wake is missed.
+        lock(&waiting.wakers).insert(self.key, context.waker().clone());
+        // Whoever drives it now wakes all that wait, or what it waits for does.
+        let Some(mut state) = try_lock(state) else { return Poll::Pending };
+        let outcome = match &mut *state {
+            Progress::Over(outcome) => return Poll::Ready(outcome.clone()),
+            Progress::Under(work) => {
+                let waker = Waker::from(waiting.clone());
+                match work.poll_unpin(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(outcome) => outcome.ok(),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        };
+        let done = std::mem::replace(&mut *state, Progress::Over(outcome.clone()));
+        drop(state);
+        drop(done);
+        waiting.clone().wake();
+        Poll::Ready(outcome)
+    }
+}
+
+impl<R> Drop for Waiter<R> {
+    fn drop(&mut self) {
+        lock(&self.running.0.waiting.wakers).remove(&self.key);
+    }
+}
 
 /// Gathers work of one kind into groups, of which one at a time is done.
 pub(crate) struct Groups<T, R: Clone> {
@@ -18,11 +126,10 @@ pub(crate) struct Groups<T, R: Clone> {
 struct State<T, R: Clone> {
     /// The group that takes more work.
     open: Option<Arc<Group<T, R>>>,
-    /// Ready when what is under way is over, or was given up. It does not keep it alive.
-    over: Option<Shared<oneshot::Receiver<()>>>,
+    running: Option<Running<R>>,
 }
 
-/// Work that is done together.
+/// Work that is done together, for as long as somebody holds it.
 pub(crate) struct Group<T, R: Clone>(Mutex<Work<T, R>>);
 
 enum Work<T, R: Clone> {
@@ -32,12 +139,12 @@ enum Work<T, R: Clone> {
 
 impl<T, R: Clone> Default for Groups<T, R> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { open: None, over: None }) }
+        Self { state: Mutex::new(State { open: None, running: None }) }
     }
 }
 
 impl<T, R: Clone + Send + Sync + 'static> Groups<T, R> {
-    /// Adds work to the group that is open, or to a `new` one.
+    /// Adds work to the group that is open, or to a `new` one. It stays in its group also if who added it goes away.
     pub(crate) fn add<X, E>(
         &self,
         new: impl FnOnce() -> Result<T, E>,
@@ -62,10 +169,10 @@ impl<T, R: Clone + Send + Sync + 'static> Groups<T, R> {
     }
 
     /// Begins with a group now, beside what is under way. Nothing more joins it.
-    pub(crate) fn begin(&self, group: &Arc<Group<T, R>>, begin: impl FnOnce(T) -> BoxFuture<'static, R>) -> Running<R> {
-        let mut state = self.state();
-        close(&mut state, group);
-        group.begin(begin)
+    pub(crate) fn begin(&self, group: &Arc<Group<T, R>>, begin: impl FnOnce(T) -> BoxFuture<'static, R>) {
+        close(&mut self.state(), group);
+        // Asked once, the backend works while those who wait for it do something else.
+        drop(group.begin(begin).outcome().now_or_never());
     }
 
     /// Waits until a group is done; begins with it when what is under way is over.
@@ -74,44 +181,38 @@ impl<T, R: Clone + Send + Sync + 'static> Groups<T, R> {
         loop {
             let next = self.begin_if_next(group, &mut begin);
             match next {
-                Ok(running) => return running.await,
+                Ok(running) => {
+                    let outcome = running.outcome().await;
+                    return outcome.expect("work is not given up while its group is held, as it is here");
+                }
                 // Whether it came to its end or was given up: its turn is over.
-                Err(before) => before.await.unwrap_or_default(),
+                Err(before) => drop(before.outcome().await),
             }
         }
     }
 
-    /// Begins with a group unless other work is under way: then that it is over is to be waited for.
+    /// Begins with a group unless other work is under way, which is returned then.
     fn begin_if_next(
         &self,
         group: &Arc<Group<T, R>>,
         begin: &mut Option<impl FnOnce(T) -> BoxFuture<'static, R>>,
-    ) -> Result<Running<R>, Shared<oneshot::Receiver<()>>> {
+    ) -> Result<Running<R>, Running<R>> {
         let mut state = self.state();
         if let Some(running) = group.running() {
             return Ok(running);
         }
-        if let Some(before) = state.over.clone()
-            && before.clone().now_or_never().is_none()
-        {
+        if let Some(before) = state.running.clone().filter(|running| !running.is_over()) {
             return Err(before);
         }
-        let (alive, over) = oneshot::channel();
-        state.over = Some(over.shared());
         close(&mut state, group);
         let begin = begin.take().expect("who comes here waits for its own group, which it begins once");
-        Ok(group.begin(|work| {
-            let running = begin(work);
-            async move {
-                let _alive: oneshot::Sender<()> = alive;
-                running.await
-            }
-            .boxed()
-        }))
+        let running = group.begin(begin);
+        state.running = Some(running.clone());
+        Ok(running)
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, R>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -131,23 +232,35 @@ impl<T, R: Clone> Group<T, R> {
             Work::Begun(running) => running.clone(),
             Work::Gathered(gathered) => {
                 let gathered = gathered.take().expect("it is taken when the group is begun, and only then");
-                let running = begin(gathered).shared();
+                let running = Running::new(begin(gathered));
                 *work = Work::Begun(running.clone());
                 running
             }
         }
     }
 
-    /// The work, if it was begun.
-    pub(crate) fn running(&self) -> Option<Running<R>> {
+    fn running(&self) -> Option<Running<R>> {
         match &*self.work() {
             Work::Begun(running) => Some(running.clone()),
             Work::Gathered(_) => None,
         }
     }
 
+    /// Whether it was begun with.
+    pub(crate) fn is_begun(&self) -> bool {
+        matches!(&*self.work(), Work::Begun(_))
+    }
+
     fn work(&self) -> MutexGuard<'_, Work<T, R>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
+    }
+}
+
+impl<T, R: Clone> Drop for Group<T, R> {
+    fn drop(&mut self) {
+        if let Work::Begun(running) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            running.0.give_up.abort();
+        }
     }
 }
 
@@ -227,6 +340,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn work_that_is_held_but_not_driven_by_its_own_is_driven_by_the_next() {
+        let groups = Sums::default();
+        let held = join(&groups, 1);
+        let mut first = Box::pin(groups.done(&held, |numbers| {
+            async move {
+                tokio::task::yield_now().await;
+                numbers.iter().sum()
+            }
+            .boxed()
+        }));
+        assert!(futures::poll!(&mut first).is_pending());
+        let next = join(&groups, 2);
+        assert_eq!(groups.done(&next, sum).await, 2);
+        // Who only holds it, as well as who comes back to it, has what came of it.
+        assert_eq!(groups.done(&held, sum).await, 1);
+        assert_eq!(first.await, 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_its_turn_goes_on_when_work_is_given_up() {
+        let groups = Sums::default();
+        let stuck = join(&groups, 1);
+        let mut first = Box::pin(groups.done(&stuck, |_| futures::future::pending().boxed()));
+        assert!(futures::poll!(&mut first).is_pending());
+        let next = join(&groups, 2);
+        let mut waits = Box::pin(groups.done(&next, sum));
+        assert!(futures::poll!(&mut waits).is_pending());
+        drop(first);
+        assert!(futures::poll!(&mut waits).is_pending());
+        drop(stuck);
+        assert_eq!(waits.await, 2);
+    }
+
+    #[tokio::test]
     async fn work_that_nobody_waits_for_is_given_up_and_keeps_nobody_waiting() {
         let groups = Sums::default();
         {
@@ -245,9 +392,10 @@ mod tests {
     async fn work_that_is_begun_at_once_takes_nothing_more() {
         let groups = Sums::default();
         let full = join(&groups, 1);
-        let running = groups.begin(&full, sum);
+        groups.begin(&full, sum);
         let next = join(&groups, 2);
-        assert_eq!((running.await, groups.done(&full, sum).await, groups.done(&next, sum).await), (1, 1, 2));
+        assert_eq!((full.is_begun(), next.is_begun()), (true, false));
+        assert_eq!((groups.done(&full, sum).await, groups.done(&next, sum).await), (1, 2));
         let alone = Sums::alone(vec![7]);
         let open = join(&groups, 3);
         assert_eq!((groups.done(&alone, sum).await, groups.done(&open, sum).await), (7, 3));

@@ -61,6 +61,11 @@ impl PackBuilder {
         }
     }
 
+    /// Its name.
+    pub(crate) fn nonce(&self) -> Nonce {
+        self.nonce
+    }
+
     /// What was added so far.
     pub(crate) fn records(&self) -> &[Record] {
         &self.records

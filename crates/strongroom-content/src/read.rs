@@ -119,6 +119,11 @@ impl Inner {
         if let Some(bytes) = self.read_place(chunk).await? {
             return Ok(bytes);
         }
+        // An open pack may have been mended meanwhile, by another file under its name.
+        self.packs.forget(&chunk.place.pack);
+        if let Some(bytes) = self.read_place(chunk).await? {
+            return Ok(bytes);
+        }
         for learn in [false, true] {
             if learn {
                 self.catalog.learn().await?;

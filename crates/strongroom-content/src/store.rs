@@ -94,7 +94,7 @@ impl ContentStorage {
             epoch.clone(),
         ));
         let inner = Inner {
-            packer: Packer::new(backend.clone(), host.clone(), catalog.clone()),
+            packer: Packer::new(backend.clone(), host.clone(), catalog.clone(), epoch.clone()),
             catalog,
             packs: PackReader::new(backend.clone()),
             sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch),

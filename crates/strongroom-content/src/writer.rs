@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_storage::{ByteStream, Digest, Digests, PathSource, Result, unblock};
+use strongroom_storage::{ByteStream, Digest, Digests, Error, ErrorKind, PathSource, Result, unblock};
 
 use crate::catalog::Found;
 use crate::chunk::{List, ListItem, Place, encode_list_body};
@@ -115,7 +115,7 @@ impl ContentWriter {
 
     /// Content of a kind in a pack that can be relied on: on its way out, or seen within the session.
     async fn find(&mut self, kind: Kind, digest: &Digest) -> Result<Option<Found>> {
-        if let Some((found, pack)) = self.store.packer.find(kind, digest) {
+        if let Some((found, pack)) = self.store.packer.find(kind, digest, self.session.epoch) {
             self.rely_on(pack);
             return Ok(Some(found));
         }
@@ -140,10 +140,10 @@ impl ContentWriter {
     }
 
     async fn add_item(&mut self, item: Item) -> Result<Found> {
-        let (found, pack) = self.store.packer.add(item)?;
+        let (found, pack) = self.store.packer.add(item, self.session.epoch)?;
         self.rely_on(pack);
         // What is in memory has a bound.
-        while self.packs.iter().filter(|pack| pack.running().is_some()).count() > PACKS_AT_ONCE {
+        while self.packs.iter().filter(|pack| pack.is_begun()).count() > PACKS_AT_ONCE {
             let oldest = self.packs.remove(0);
             self.wait_for(&oldest).await?;
         }
@@ -156,10 +156,15 @@ impl ContentWriter {
         }
     }
 
-    /// Waits until a pack is durable. It was not there before the session, so it was seen within it.
+    /// Waits until a pack is durable. It was not there before the session had its marker, so it was seen within it.
     async fn wait_for(&self, pack: &Arc<Pack>) -> Result<()> {
         self.session.beat().await?;
-        self.session.saw(self.store.packer.stored(pack).await?);
+        let location = self.store.packer.stored(pack).await?;
+        if self.session.is_listed(&location) {
+            let listed = "a collector is about to delete this pack, which was stored just now; store it again";
+            return Err(Error::new(ErrorKind::Unavailable, "store", location, listed));
+        }
+        self.session.saw(location);
         Ok(())
     }
 
@@ -187,7 +192,7 @@ impl ContentWriter {
         if self.lists.contains(&(found.kind, found.digest)) {
             return Ok(true);
         }
-        if let Some((_, pack)) = self.store.packer.find(found.kind, &found.digest) {
+        if let Some((_, pack)) = self.store.packer.find(found.kind, &found.digest, self.session.epoch) {
             self.wait_for(&pack).await?;
         }
         let known = self.store.read_list_at::<T>(&found.digest, &found.place, found.size).await;

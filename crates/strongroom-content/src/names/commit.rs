@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use strongroom_storage::{Error, ErrorKind, Location, Result, Source};
 
-use super::queue::{Outcome, Request};
+use super::queue::{Outcome, Queued, Request};
 use super::{LogName, NameLog, State};
 use crate::entry::{Entry, Object};
 use crate::envelope::TAIL_BYTES;
@@ -86,7 +86,7 @@ impl NameLog {
     ///
     /// # Errors
     /// Those of the backend, for all of them; the outcome is unknown where they say so.
-    pub(super) async fn publish(&self, log: &LogName, requests: &[Request]) -> Result<Vec<Result<Outcome>>> {
+    pub(super) async fn publish(&self, log: &LogName, requests: &[Queued]) -> Result<Vec<Result<Outcome>>> {
         let mut unsure = Unsure::default();
         loop {
             match self.publish_next(log, requests, &mut unsure).await {
@@ -103,12 +103,12 @@ impl NameLog {
     async fn publish_next(
         &self,
         log: &LogName,
-        requests: &[Request],
+        requests: &[Queued],
         unsure: &mut Unsure,
     ) -> Result<Option<Vec<Result<Outcome>>>> {
         let encoded = log.encode(self.folds_case);
-        let since = requests.iter().map(|request| request.since).max();
-        let Some(info) = requests.first().map(|request| &request.info) else { return Ok(Some(Vec::new())) };
+        let since = requests.iter().map(|queued| queued.request.since).max();
+        let Some(info) = requests.first().map(|queued| &queued.request.info) else { return Ok(Some(Vec::new())) };
         let state = self.current(log, since).await?;
         if let Some((version, outcomes)) = unsure.version.take_if(|(version, _)| *version <= state.version)
             && self.is_own(&paths::version(&encoded, version)?, info).await?
@@ -124,7 +124,7 @@ impl NameLog {
                 "it has as many versions as there can be",
             ));
         }
-        let (entries, outcomes) = self.effective_of(log, &state, requests, version).await?;
+        let (entries, outcomes) = self.effective_of(log, &state, requests, version).await;
         if entries.is_empty() {
             return Ok(Some(outcomes));
         }
@@ -132,7 +132,8 @@ impl NameLog {
         let pieces = self.build(log, &state, entries, info, version).await?;
         match self.backend.store(&location, Source::Pieces(pieces.clone()), &paths::once()).await {
             Ok(_) => {
-                self.note_published(log, &encoded, &state, location, &pieces)?;
+                // If it can't be kept, it is read.
+                self.note_published(log, &encoded, &state, location, &pieces).unwrap_or_default();
                 Ok(Some(outcomes))
             }
             Err(error) if error.is_already_exists() => Ok(self.is_own(&location, info).await?.then_some(outcomes)),
@@ -150,24 +151,26 @@ impl NameLog {
         &self,
         log: &LogName,
         state: &State,
-        requests: &[Request],
+        requests: &[Queued],
         version: u64,
-    ) -> Result<(Vec<Entry>, Vec<Result<Outcome>>)> {
+    ) -> (Vec<Entry>, Vec<Result<Outcome>>) {
         let mut entries: Vec<Entry> = Vec::new();
         let mut outcomes = Vec::with_capacity(requests.len());
         let mut names: HashSet<&str> = HashSet::new();
-        for Request { changes, info, .. } in requests {
+        for queued in requests {
+            let Request { changes, info, .. } = &queued.request;
+            if queued.is_given_up() || changes.iter().any(|change| names.contains(&*change.name)) {
+                outcomes.push(Ok(Outcome::Deferred));
+                continue;
+            }
             if requests.len() > 1 {
-                if changes.iter().any(|change| names.contains(&*change.name)) {
-                    outcomes.push(Ok(Outcome::Deferred));
-                    continue;
-                }
                 names.extend(changes.iter().map(|change| &*change.name));
             }
-            let more = match self.effective(log, state, changes, info, version).await? {
+            // What one can't have, or can't find out, is no reason for the others to fail.
+            let more = match self.effective(log, state, changes, info, version).await {
                 Ok(more) => more,
-                Err(refusal) => {
-                    outcomes.push(Err(refusal));
+                Err(error) => {
+                    outcomes.push(Err(error));
                     continue;
                 }
             };
@@ -177,7 +180,7 @@ impl NameLog {
             entries.extend(more);
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok((entries, outcomes))
+        (entries, outcomes)
     }
 
     /// Keeps the state that was just published, so that it need not be read.
@@ -205,7 +208,7 @@ impl NameLog {
     /// As for [`publish`](Self::publish).
     pub(crate) async fn check(&self, log: &LogName, changes: &[Change], info: &CommitInfo) -> Result<()> {
         let state = self.current(log, None).await?;
-        self.effective(log, &state, changes, info, state.version + 1).await?.map(drop)
+        self.effective(log, &state, changes, info, state.version + 1).await.map(drop)
     }
 
     /// Whether the run at `location` is the one that this commit tried to create.
@@ -217,8 +220,7 @@ impl NameLog {
         }
     }
 
-    /// The entries that `changes` come to on top of `state`: expectations checked, and without those that change nothing;
-    /// or why one of them is refused.
+    /// The entries that `changes` come to on top of `state`: expectations checked, and without those that change nothing.
     async fn effective(
         &self,
         log: &LogName,
@@ -226,22 +228,22 @@ impl NameLog {
         changes: &[Change],
         info: &CommitInfo,
         version: u64,
-    ) -> Result<Result<Vec<Entry>>> {
+    ) -> Result<Vec<Entry>> {
         let mut entries = Vec::with_capacity(changes.len());
         for change in changes {
             let present = state.get(&change.name).await?;
             match (&change.expected, &present) {
                 (Expected::Absent, Some(_)) => {
-                    return Ok(Err(Error::already_exists(info.operation, self.subject(log, &change.name))));
+                    return Err(Error::already_exists(info.operation, self.subject(log, &change.name)));
                 }
                 (Expected::Present, None) => {
-                    return Ok(Err(Error::missing(info.operation, self.subject(log, &change.name))));
+                    return Err(Error::missing(info.operation, self.subject(log, &change.name)));
                 }
                 (Expected::PutBy(version), present)
                     if present.as_ref().is_none_or(|entry| entry.version != *version) =>
                 {
                     let what = if present.is_some() { "replaced" } else { "removed" };
-                    return Ok(Err(changed(info.operation, self.subject(log, &change.name), what)));
+                    return Err(changed(info.operation, self.subject(log, &change.name), what));
                 }
                 (Expected::AbsentOrPass, Some(_)) | (Expected::PresentOrPass, None) => continue,
                 (Expected::PutByOrPass(versions), present)
@@ -266,7 +268,7 @@ impl NameLog {
             };
             entries.push(Entry { name: change.name.clone(), version, time: info.time, object });
         }
-        Ok(Ok(entries))
+        Ok(entries)
     }
 
     fn subject(&self, log: &LogName, name: &str) -> String {

@@ -1,11 +1,11 @@
 //! Commits of one process to one history take turns instead of racing, and small ones that come meanwhile share a version.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strongroom_storage::Result;
+use strongroom_storage::{Error, Result};
 
 use super::commit::{Change, CommitInfo, Published};
 use super::{KEPT_STATES, LogName, NameLog};
@@ -20,16 +20,31 @@ pub(crate) struct Request {
     pub since: u64,
 }
 
+/// A request in its turn. What nobody waits for any more is left out: its caller has given it up, and by the time of the next
+/// commit somebody else may have stored what it would replace or remove.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub request: Request,
+    waiter: Weak<()>,
+}
+
+impl Queued {
+    pub(super) fn is_given_up(&self) -> bool {
+        self.waiter.strong_count() == 0
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     Published(Published),
-    /// Another request of its group is about the same name. It is to be made again.
+    /// It was left out, because another request of its group is about the same name, or nobody waited for it. Who does makes it
+    /// again.
     Deferred,
 }
 
 type Outcomes = Arc<Vec<Result<Outcome>>>;
-type Turns = Groups<Vec<Request>, Outcomes>;
+type Turns = Groups<Vec<Queued>, Outcomes>;
 
 /// The requests of a handle, by history.
 #[derive(Debug)]
@@ -50,17 +65,17 @@ impl CommitQueue {
     /// outcome is unknown where they say so.
     pub(crate) async fn publish(&self, log: &LogName, request: Request) -> Result<Published> {
         let turns = self.turns(log);
+        let waiter = Arc::new(());
         loop {
+            let queued = Queued { request: request.clone(), waiter: Arc::downgrade(&waiter) };
             let (position, group) = if request.info.message.is_empty() {
-                turns.add(
-                    || Ok(Vec::new()),
-                    |requests| {
-                        requests.push(request.clone());
-                        requests.len() - 1
-                    },
-                )?
+                let join = |requests: &mut Vec<Queued>| {
+                    requests.push(queued);
+                    requests.len() - 1
+                };
+                turns.add(|| Ok::<_, Error>(Vec::new()), join)?
             } else {
-                (0, Turns::alone(vec![request.clone()]))
+                (0, Turns::alone(vec![queued]))
             };
             let outcomes = turns.done(&group, |requests| self.begin(log, requests)).await;
             match outcomes[position].clone()? {
@@ -70,7 +85,7 @@ impl CommitQueue {
         }
     }
 
-    fn begin(&self, log: &LogName, requests: Vec<Request>) -> BoxFuture<'static, Outcomes> {
+    fn begin(&self, log: &LogName, requests: Vec<Queued>) -> BoxFuture<'static, Outcomes> {
         let (names, log) = (self.names.clone(), log.clone());
         async move {
             let outcomes = match names.publish(&log, &requests).await {

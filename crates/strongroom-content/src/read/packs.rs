@@ -11,7 +11,7 @@ use crate::nonce::Nonce;
 use crate::paths;
 
 /// How many packs stay open. A process can usually have 1,024 files open in all.
-const OPEN_MAX: usize = 128;
+const OPEN_MAX: usize = 64;
 
 /// The packs of a backend, to be read from.
 ///
@@ -60,7 +60,7 @@ impl PackReader {
             match reader.read(range.clone()).await {
                 Ok(bytes) => return Ok(bytes),
                 // An open file can go bad by itself, as on a network file system whose server has started anew.
-                Err(_) => drop(self.open().packs.remove(pack)),
+                Err(_) => self.forget(pack),
             }
         }
         let location = paths::pack(pack)?;
@@ -71,6 +71,11 @@ impl PackReader {
             }
             None => self.backend.load_bytes(&location, range.into()).await,
         }
+    }
+
+    /// Opens a pack anew the next time.
+    pub(crate) fn forget(&self, pack: &Nonce) {
+        self.open().packs.remove(pack);
     }
 
     fn keep(&self, pack: Nonce, reader: Arc<dyn ObjectReader>) {

@@ -11,17 +11,36 @@ use crate::catalog::{Catalog, Found};
 use crate::chunk::Method;
 use crate::group::{Group, Groups};
 use crate::index::Table;
+use crate::nonce::Nonce;
 use crate::pack::PackBuilder;
 use crate::paths;
 use crate::record::{DigestMap, Kind, Records};
+use crate::session::Epoch;
 
 /// A pack that is being filled or stored. When it is durable, its location is known.
 pub(super) type Pack = Group<PackBuilder, Result<Location>>;
 
 type Key = (Kind, Digest);
 
-/// What is in packs that are not durable yet. A pack that nobody waits for any more is given up.
-type Pending = DigestMap<Key, (Found, Weak<Pack>)>;
+/// What is in packs that are not durable yet.
+type Pending = DigestMap<Key, Leaving>;
+
+/// Something in a pack on its way out. A pack that nobody waits for any more is given up.
+#[derive(Debug)]
+struct Leaving {
+    found: Found,
+    pack: Weak<Pack>,
+    /// The epoch in which it was added, when the pack was not begun with yet.
+    epoch: u64,
+}
+
+impl Leaving {
+    /// What a session may rely on that began in the epoch `since`: a pack that is stored after the session has begun, or not at
+    /// all. One that was begun with before may stand in a list that the session knows nothing of.
+    fn for_session(&self, since: u64) -> Option<(Found, Arc<Pack>)> {
+        (self.epoch >= since).then(|| self.pack.upgrade()).flatten().map(|pack| (self.found, pack))
+    }
+}
 
 /// One thing to be kept in a pack: compressed already, under its digest.
 #[derive(Clone, Debug)]
@@ -40,30 +59,37 @@ pub(crate) struct Packer {
     backend: Arc<dyn ExternalStorage>,
     host: Arc<dyn Host>,
     catalog: Arc<Catalog>,
+    epoch: Epoch,
     groups: Groups<PackBuilder, Result<Location>>,
     pending: Arc<Mutex<Pending>>,
 }
 
 impl Packer {
-    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>, catalog: Arc<Catalog>) -> Self {
-        Self { backend, host, catalog, groups: Groups::default(), pending: Arc::default() }
+    pub(crate) fn new(
+        backend: Arc<dyn ExternalStorage>,
+        host: Arc<dyn Host>,
+        catalog: Arc<Catalog>,
+        epoch: Epoch,
+    ) -> Self {
+        Self { backend, host, catalog, epoch, groups: Groups::default(), pending: Arc::default() }
     }
 
-    /// Where content is that is on its way out. Who relies on it waits for its pack.
-    pub(super) fn find(&self, kind: Kind, digest: &Digest) -> Option<(Found, Arc<Pack>)> {
-        let pending = lock(&self.pending);
-        let (found, pack) = pending.get(&(kind, *digest))?;
-        Some((*found, pack.upgrade()?))
+    /// Where content is that is on its way out, for a session that began in the epoch `since`. Who relies on it waits for its
+    /// pack.
+    pub(super) fn find(&self, kind: Kind, digest: &Digest, since: u64) -> Option<(Found, Arc<Pack>)> {
+        lock(&self.pending).get(&(kind, *digest))?.for_session(since)
     }
 
-    /// Adds to the pack that is being filled, unless another task just did. A pack that is full is begun with.
-    pub(super) fn add(&self, item: Item) -> Result<(Found, Arc<Pack>)> {
+    /// Adds to the pack that is being filled, unless another task just did with the same chunk. A pack that is full is begun
+    /// with.
+    pub(super) fn add(&self, item: Item, since: u64) -> Result<(Found, Arc<Pack>)> {
         let mut pending = lock(&self.pending);
         let key = (item.kind, item.digest);
-        if let Some((found, pack)) = pending.get(&key)
-            && let Some(pack) = pack.upgrade()
+        // Two lists of an object may differ in where they say that its chunks are.
+        if item.kind == Kind::Chunk
+            && let Some(known) = pending.get(&key).and_then(|leaving| leaving.for_session(since))
         {
-            return Ok((*found, pack));
+            return Ok(known);
         }
         let new = || PackBuilder::new(&*self.host);
         let ((place, is_full), pack) = self.groups.add(new, |builder| {
@@ -71,11 +97,10 @@ impl Packer {
             (place, builder.is_full())
         })?;
         let found = Found { digest: item.digest, kind: item.kind, place, size: item.size };
-        pending.insert(key, (found, Arc::downgrade(&pack)));
+        pending.insert(key, Leaving { found, pack: Arc::downgrade(&pack), epoch: self.epoch.now() });
         drop(pending);
         if is_full {
-            // Asked once, the backend works while the pack's tasks go on.
-            drop(self.groups.begin(&pack, |builder| self.store(builder)).now_or_never());
+            self.groups.begin(&pack, |builder| self.store(builder));
         }
         Ok((found, pack))
     }
@@ -91,9 +116,9 @@ impl Packer {
     fn store(&self, builder: PackBuilder) -> BoxFuture<'static, Result<Location>> {
         let (backend, catalog) = (self.backend.clone(), self.catalog.clone());
         let keys = builder.records().iter().map(|record| (record.kind, record.digest)).collect();
-        let leaving = Leaving { keys, pending: self.pending.clone() };
+        let over = Over { pack: builder.nonce(), keys, pending: self.pending.clone() };
         async move {
-            let _leaving = leaving;
+            let _over = over;
             let mut pack = builder.finish();
             let location = paths::pack(&pack.nonce)?;
             let source = Source::Pieces(std::mem::take(&mut pack.pieces));
@@ -106,17 +131,20 @@ impl Packer {
     }
 }
 
-/// What is in a pack that is being stored: pending until that is over, however it ends.
-struct Leaving {
+/// Takes what is in a pack from what is pending when storing it is over, however that ends.
+struct Over {
+    pack: Nonce,
     keys: Vec<Key>,
     pending: Arc<Mutex<Pending>>,
 }
 
-impl Drop for Leaving {
+impl Drop for Over {
     fn drop(&mut self) {
         let mut pending = lock(&self.pending);
         for key in &self.keys {
-            pending.remove(key);
+            if pending.get(key).is_some_and(|leaving| leaving.found.place.pack == self.pack) {
+                pending.remove(key);
+            }
         }
     }
 }

@@ -105,7 +105,7 @@ impl Inner {
 
     /// Whether content of one chunk is there, as far as is known. If not, it will be needed compressed.
     pub(super) fn seems_kept(&self, digest: &Digest) -> bool {
-        self.packer.find(Kind::Chunk, digest).is_some()
+        self.packer.find(Kind::Chunk, digest, 0).is_some()
             || self.catalog.knows(Kind::Chunk, digest)
             || self.catalog.has_files_of(digest)
     }

@@ -149,8 +149,8 @@ impl ContentWriter {
     pub(super) async fn take_whole(&mut self, input: Input, exact: bool, set: DigestSet) -> Result<Taken> {
         match self.find_kept(input, if exact { Look::Files } else { Look::Both }, set).await? {
             Kept::There(taken) => Ok(taken),
-            Kept::Not(Input::Bytes(bytes)) => self.store_whole(Source::Bytes(bytes), set).await,
-            Kept::Not(Input::Path(file)) => self.store_whole(Source::Path(file), set).await,
+            Kept::Not(Input::Bytes(bytes)) => self.store_or_heal(|| Source::Bytes(bytes.clone()), set).await,
+            Kept::Not(Input::Path(file)) => self.store_or_heal(|| Source::Path(file.clone()), set).await,
             Kept::Not(Input::Stream(stream)) => {
                 // What a stream holds is known when it has been stored; by then it must be known what may be relied on.
                 self.store.catalog.list_files_for(&self.session).await?;
@@ -199,6 +199,15 @@ impl ContentWriter {
             return Ok(Some(Body::Whole(nonce, self.place_list_of_cells(digest, cells.clone()).await?)));
         }
         if look == Look::Files { Ok(None) } else { self.find_chunked(digest, *size).await }
+    }
+
+    /// Stores content that is there to be read again: beside a file of the store that turns out to be damaged.
+    async fn store_or_heal(&mut self, source: impl Fn() -> Source, set: DigestSet) -> Result<Taken> {
+        match self.store_whole(source(), set).await {
+            // By now it is known that the damaged one can't be relied on.
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.store_whole(source(), set).await,
+            stored => stored,
+        }
     }
 
     pub(super) async fn store_whole(&mut self, source: Source, set: DigestSet) -> Result<Taken> {

@@ -134,3 +134,25 @@ async fn a_damaged_cell_of_a_local_file_is_read_from_another_copy_or_is_corrupt(
         }
     }
 }
+
+#[tokio::test]
+async fn a_cut_file_is_healed_by_storing_its_content_under_another_name_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend: Backend = Arc::new(FileStorage::new(folder.path().join("store")));
+    let store = create(&backend, small_chunks()).await;
+    let content = noise(1, 3 << 20);
+    put(&store, "a/b", content.clone(), layout(Layout::Whole)).await.expect("put");
+    let file = files(&backend, "files/").await[0].clone();
+    backend.store_bytes(&file, content.slice(..1 << 20)).await.expect("cut");
+    let path = folder.path().join("source");
+    std::fs::write(&path, &content).expect("write");
+    for (name, source) in [("c/bytes", Source::Bytes(content.clone())), ("c/path", Source::path(&path))] {
+        let fresh = open(&backend).await;
+        let mut batch = fresh.batch();
+        batch.put(at(name), source, layout(Layout::Whole));
+        batch.commit().await.expect(name);
+        assert!(load(&open(&backend).await, name).await.expect(name) == content);
+    }
+    assert!(load(&open(&backend).await, "a/b").await.expect("healed") == content);
+    assert_eq!(files(&backend, "files/").await.len(), 2);
+}

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::future::join_all;
-use strongroom_content::{ContentStorage, PutOptions};
-use strongroom_storage::{ErrorKind, ExternalStorage, StoreMode};
+use futures::channel::oneshot;
+use futures::future::{Either, join_all, select};
+use futures::{FutureExt, stream};
+use strongroom_content::{ContentStorage, Layout, PutOptions};
+use strongroom_storage::{ErrorKind, ExternalStorage, Source, StoreMode};
 
 use crate::collector::end_sessions;
 use crate::support::{
@@ -26,44 +28,53 @@ async fn versions(store: &ContentStorage, text: &str) -> usize {
     store.log(&namespace(text), None).await.expect("log").len()
 }
 
-#[tokio::test]
-async fn many_single_puts_share_packs_and_versions_and_all_are_there() {
-    let (backend, _, store) = store_behind_traps().await;
-    let puts = (0..64u64).map(|n| {
-        let store = store.clone();
-        async move {
-            for round in 0..4 {
-                let location = format!("a/{n}-{round}");
-                put(&store, &location, noise(n * 10 + round, 2000), PutOptions::default()).await.expect("put");
-                assert_eq!(load(&store, &location).await.expect("load"), noise(n * 10 + round, 2000));
-            }
-        }
+/// Lets the first request that begins so wait until `work` can't go on without it.
+async fn held_up<T>(storage: &TrappedStorage, beginning: &'static str, work: impl Future<Output = T>) -> T {
+    let (go_on, waits) = oneshot::channel::<()>();
+    trap(storage, move |operation| operation.to_string().starts_with(beginning), 0, async move {
+        waits.await.expect("it goes on");
     });
-    join_all(puts).await;
-    assert!(versions(&store, "a").await < 64, "{} versions", versions(&store, "a").await);
-    assert!(files(&backend, "packs/").await.len() < 64);
+    let mut work = Box::pin(work);
+    for _ in 0..500 {
+        assert!(futures::poll!(&mut work).is_pending(), "nothing was held up");
+        tokio::task::yield_now().await;
+    }
+    go_on.send(()).expect("somebody waits");
+    work.await
+}
+
+#[tokio::test]
+async fn single_puts_that_come_while_one_is_published_share_the_next_version() {
+    let (backend, storage, store) = store_behind_traps().await;
+    let puts = (0..40).map(|n| {
+        let store = store.clone();
+        async move { put(&store, &format!("a/{n}"), noise(n, 2000), PutOptions::default()).await }
+    });
+    for result in held_up(&storage, "create names/", join_all(puts)).await {
+        result.expect("put");
+    }
+    let puts: Vec<u32> = store.log(&namespace("a"), None).await.expect("log").iter().map(|commit| commit.put).collect();
+    assert!(puts.len() <= 3, "{puts:?}");
     let fresh = open(&backend).await;
-    for n in 0..64 {
-        for round in 0..4 {
-            assert_eq!(load(&fresh, &format!("a/{n}-{round}")).await.expect("load"), noise(n * 10 + round, 2000));
-        }
+    for n in 0..40 {
+        assert_eq!(load(&fresh, &format!("a/{n}")).await.expect("load"), noise(n, 2000));
     }
     assert_eq!(files(&backend, "gc/").await, []);
     assert_no_problems(&verify(&backend, true).await, "together");
 }
 
 #[tokio::test]
-async fn puts_into_many_namespaces_share_packs() {
-    let (backend, _, store) = store_behind_traps().await;
+async fn what_is_stored_while_a_pack_is_under_way_shares_the_next_one() {
+    let (backend, storage, store) = store_behind_traps().await;
     let locations: Vec<String> = (0..32).map(|n| format!("a/unit-{n}/x")).collect();
     let puts = locations
         .iter()
         .enumerate()
         .map(|(n, location)| put(&store, location, noise(n as u64, 2000), PutOptions::default()));
-    for result in join_all(puts).await {
+    for result in held_up(&storage, "create packs/", join_all(puts)).await {
         result.expect("put");
     }
-    assert!(files(&backend, "packs/").await.len() <= 3);
+    assert_eq!(files(&backend, "packs/").await.len(), 2);
     assert_no_problems(&verify(&backend, true).await, "together");
 }
 
@@ -140,4 +151,59 @@ async fn a_version_of_several_whose_session_was_ended_is_made_again_by_each() {
     }
     assert_no_problems(&verify(&backend, true).await, "made again");
     assert!(store.exists(&at("a/7")).await.expect("exists"));
+}
+
+/// What is before it in the queue is under way when the caller goes away.
+#[tokio::test]
+async fn a_commit_that_was_given_up_in_the_queue_is_not_made_with_the_next_one() {
+    let (backend, storage, store) = store_behind_traps().await;
+    put(&store, "a/kept", noise(0, 500), PutOptions::default()).await.expect("put");
+    let (reached, publishing) = oneshot::channel::<()>();
+    let (go_on, waits) = oneshot::channel::<()>();
+    trap(&storage, |operation| operation.to_string().starts_with("create names/"), 0, async move {
+        reached.send(()).expect("the test waits");
+        waits.await.expect("it goes on");
+    });
+    let first = put(&store, "a/first", noise(1, 500), PutOptions::default()).boxed();
+    let Either::Right((_, first)) = select(first, publishing).await else { panic!("it waits in the trap") };
+    let kept = [at("a/kept")];
+    let mut removal = Box::pin(store.delete_all(&kept));
+    for _ in 0..200 {
+        assert!(futures::poll!(&mut removal).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(removal);
+    go_on.send(()).expect("somebody waits");
+    first.await.expect("put");
+    put(&open(&backend).await, "a/kept", noise(2, 500), PutOptions::default()).await.expect("somebody else's put");
+    put(&store, "a/next", noise(3, 500), PutOptions::default()).await.expect("put");
+    assert_eq!(load(&store, "a/kept").await.expect("it was not removed"), noise(2, 500));
+    assert_eq!(versions(&store, "a").await, 4);
+}
+
+/// Who has added to a pack that is being stored, and is busy with something else, keeps nobody waiting.
+#[tokio::test]
+async fn a_task_that_is_busy_keeps_nobody_else_from_storing() {
+    let (backend, _, store) = store_behind_traps().await;
+    let (more, rest) = oneshot::channel::<()>();
+    let slow = Source::stream(stream::once(async move {
+        rest.await.expect("the test sends it");
+        Ok(noise(9, 3 << 20))
+    }));
+    let mut batch = store.batch();
+    batch.put(at("slow/small"), noise(1, 2000), PutOptions::default());
+    batch.put(at("slow/large"), slow, PutOptions::default().with_layout(Layout::Chunked));
+    let mut busy = batch.commit().boxed();
+    for _ in 0..200 {
+        assert!(futures::poll!(&mut busy).is_pending());
+        tokio::task::yield_now().await;
+    }
+    for n in 0..3 {
+        // The first has the same content, so it relies on the same pack.
+        put(&store, &format!("a/{n}"), noise(1 + n, 2000), PutOptions::default()).await.expect("put");
+    }
+    more.send(()).expect("somebody waits");
+    busy.await.expect("commit");
+    assert_eq!(load(&open(&backend).await, "slow/small").await.expect("load"), noise(1, 2000));
+    assert_no_problems(&verify(&backend, true).await, "busy");
 }

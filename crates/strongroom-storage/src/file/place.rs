@@ -1,11 +1,11 @@
 //! The folder that holds a file storage, and the rules of paths in it.
 
 use std::collections::HashMap;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Mutex, OnceLock};
 
 use rustix::io::Errno;
 
@@ -26,6 +26,8 @@ pub(super) struct Place {
     pub(super) config: FileConfig,
     /// The mode of the root as it was when something was first put there; 0 before.
     pub(super) root_mode: AtomicU32,
+    /// Whether what is in memory of the root is what is there, once it is known.
+    trusted: OnceLock<bool>,
     /// Whether temporary files without a name work here, as far as is known.
     pub(super) unnamed_files: AtomicBool,
     /// Whether a consumed source may become the object itself. Not after the fsync of one has failed: the next try would
@@ -40,6 +42,7 @@ impl Place {
         Self {
             // A later change of the working directory must not move the storage.
             root: std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()),
+            trusted: OnceLock::new(),
             root_mode: AtomicU32::new(0),
             unnamed_files: AtomicBool::new(config.unnamed_files),
             config,
@@ -72,12 +75,24 @@ impl Place {
         Ok(self.root.join(TEMPORARY_FOLDER).join(name))
     }
 
+    /// Opens the file at `path` if it is known without waiting what is there.
+    pub(super) fn open_cached(&self, path: &Path, purpose: Purpose) -> Option<io::Result<File>> {
+        let trusted = match self.trusted.get() {
+            Some(trusted) => *trusted,
+            None => {
+                let trusted = cached::is_trusted(&self.root)?;
+                *self.trusted.get_or_init(|| trusted)
+            }
+        };
+        if trusted { cached::open(path, purpose) } else { None }
+    }
+
     /// The size and times of the object at `location`, if they are known without waiting; within, nothing if there is none.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] as for [`path`](Self::path).
     pub(super) fn look_up_cached(&self, location: &Location) -> Result<Option<Option<Metadata>>> {
-        Ok(match cached::open(&self.path("metadata", location)?, Purpose::Look) {
+        Ok(match self.open_cached(&self.path("metadata", location)?, Purpose::Look) {
             Some(Ok(file)) => file.metadata().ok().map(|metadata| metadata.is_file().then_some(metadata)),
             Some(Err(error)) if is_absent(&error) => Some(None),
             _ => None,

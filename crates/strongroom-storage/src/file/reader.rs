@@ -63,7 +63,7 @@ pub(super) async fn load_bytes(place: &Arc<Place>, location: &Location, range: B
 /// Opens an object.
 pub(super) async fn open(place: &Arc<Place>, location: &Location) -> Result<OpenFile> {
     let path = place.path("load", location)?;
-    match cached::open(&path, Purpose::Read) {
+    match place.open_cached(&path, Purpose::Read) {
         Some(Ok(file)) => return OpenFile::new(file, &path, location),
         Some(Err(error)) if is_absent(&error) => return Err(failed("load", location, &path, error)),
         _ => {}
