@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::FutureExt;
@@ -18,15 +18,12 @@ use futures::future::{AbortHandle, Abortable, BoxFuture};
 pub(crate) struct Running<R>(Arc<Driven<R>>);
 
 struct Driven<R> {
-    state: Mutex<Progress<R>>,
+    /// Locked by who drives it, while he does; nothing when it is over.
+    work: Mutex<Option<Abortable<BoxFuture<'static, R>>>>,
+    /// Known when it is over; nothing came of it if it was given up.
+    outcome: OnceLock<Option<R>>,
     give_up: AbortHandle,
     waiting: Arc<Waiting>,
-}
-
-enum Progress<R> {
-    Under(Abortable<BoxFuture<'static, R>>),
-    /// Nothing came of it if it was given up.
-    Over(Option<R>),
 }
 
 /// Who is to be woken when the work can go on: all of them, as any may have gone away or be busy.
@@ -34,20 +31,15 @@ enum Progress<R> {
 struct Waiting {
     wakers: Mutex<HashMap<u64, Waker>>,
     next: AtomicU64,
+    /// Whether they were woken since the work was last gone on with.
+    woken: AtomicBool,
 }
 
 impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
         let wakers = std::mem::take(&mut *lock(&self.wakers));
         wakers.into_values().for_each(Waker::wake);
-    }
-}
-
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
     }
 }
 
@@ -64,8 +56,8 @@ impl<R> Clone for Running<R> {
 impl<R: Clone> Running<R> {
     fn new(work: BoxFuture<'static, R>) -> Self {
         let (give_up, registration) = AbortHandle::new_pair();
-        let state = Mutex::new(Progress::Under(Abortable::new(work, registration)));
-        Self(Arc::new(Driven { state, give_up, waiting: Arc::default() }))
+        let work = Mutex::new(Some(Abortable::new(work, registration)));
+        Self(Arc::new(Driven { work, outcome: OnceLock::new(), give_up, waiting: Arc::default() }))
     }
 
     /// Drives the work to its end; nothing comes of it if it was given up.
@@ -74,8 +66,7 @@ impl<R: Clone> Running<R> {
     }
 
     fn is_over(&self) -> bool {
-        // While somebody drives it, it is not over.
-        self.0.give_up.is_aborted() || try_lock(&self.0.state).is_some_and(|state| matches!(&*state, Progress::Over(_)))
+        self.0.outcome.get().is_some() || self.0.give_up.is_aborted()
     }
 }
 
@@ -89,26 +80,32 @@ impl<R: Clone> Future for Waiter<R> {
     type Output = Option<R>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Driven { state, waiting, .. } = &*self.running.0;
+        let Driven { work, outcome, waiting, .. } = &*self.running.0;
         // First, so that no call to wake is missed.
         lock(&waiting.wakers).insert(self.key, context.waker().clone());
-        // Whoever drives it now wakes all that wait, or what it waits for does.
-        let Some(mut state) = try_lock(state) else { return Poll::Pending };
-        let outcome = match &mut *state {
-            Progress::Over(outcome) => return Poll::Ready(outcome.clone()),
-            Progress::Under(work) => {
-                let waker = Waker::from(waiting.clone());
-                match work.poll_unpin(&mut Context::from_waker(&waker)) {
-                    Poll::Ready(outcome) => outcome.ok(),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
+        let mut driven = match work.try_lock() {
+            Ok(driven) => driven,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Who drives it now wakes us if there is more to do when he has done his part, or if it is over.
+            Err(TryLockError::WouldBlock) => return outcome.get().cloned().map_or(Poll::Pending, Poll::Ready),
         };
-        let done = std::mem::replace(&mut *state, Progress::Over(outcome.clone()));
-        drop(state);
-        drop(done);
+        let Some(running) = driven.as_mut() else { return Poll::Ready(outcome.get().cloned().flatten()) };
+        waiting.woken.store(false, Ordering::SeqCst);
+        let waker = Waker::from(waiting.clone());
+        let polled = running.poll_unpin(&mut Context::from_waker(&waker));
+        let Poll::Ready(done) = polled else {
+            drop(driven);
+            if waiting.woken.load(Ordering::SeqCst) {
+                waiting.clone().wake();
+            }
+            return Poll::Pending;
+        };
+        let done = outcome.get_or_init(|| done.ok()).clone();
+        let over = driven.take();
+        drop(driven);
+        drop(over);
         waiting.clone().wake();
-        Poll::Ready(outcome)
+        Poll::Ready(done)
     }
 }
 
@@ -356,6 +353,50 @@ mod tests {
         // Who only holds it, as well as who comes back to it, has what came of it.
         assert_eq!(groups.done(&held, sum).await, 1);
         assert_eq!(first.await, 1);
+    }
+
+    /// Waiters on several threads get in each other's way, and some go away.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn on_many_threads_nobody_is_forgotten() {
+        let groups = Arc::new(Sums::default());
+        let work = |numbers: Vec<u32>| {
+            async move {
+                for _ in 0..5 {
+                    tokio::task::yield_now().await;
+                }
+                u32::try_from(numbers.len()).expect("few")
+            }
+            .boxed()
+        };
+        for _ in 0..300 {
+            let tasks = (0..16).map(|number| {
+                let groups = groups.clone();
+                async move {
+                    for round in 0..4 {
+                        let group = join(&groups, number);
+                        let mut done = Box::pin(groups.done(&group, work));
+                        if (number + round) % 5 == 0 {
+                            assert!(futures::poll!(&mut done).is_ready() || round < 4);
+                            tokio::task::yield_now().await;
+                            drop(done);
+                        } else {
+                            assert!(done.await >= 1);
+                        }
+                    }
+                }
+            });
+            let all = join_all(tasks.map(spawn));
+            for done in
+                tokio::time::timeout(std::time::Duration::from_secs(60), all).await.expect("somebody was forgotten")
+            {
+                done.expect("no panic");
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "threads are what is tried")]
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(task)
     }
 
     #[tokio::test]
