@@ -1,6 +1,10 @@
 //! Compression of chunks, where it pays.
 
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use bytes::Bytes;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::chunk::Method;
 use crate::codec::{Decoded, Malformed};
@@ -17,6 +21,38 @@ const SAMPLE_PIECES: usize = 4;
 /// entropy of 7.2 bits.
 const MIN_COLLISIONS: usize = 147;
 
+/// Contexts that are not in use: to make one takes longer than to compress a few KiB.
+struct Contexts<T>(Mutex<Vec<T>>);
+
+static COMPRESSORS: Contexts<Compressor<'static>> = Contexts(Mutex::new(Vec::new()));
+static DECOMPRESSORS: Contexts<Decompressor<'static>> = Contexts(Mutex::new(Vec::new()));
+/// How many of each are kept: what a machine has threads for, but not what a pool of threads that wait may have.
+const KEPT_CONTEXTS: usize = 16;
+
+impl<T> Contexts<T> {
+    fn with<R>(
+        &self,
+        make: impl FnOnce() -> io::Result<T>,
+        work: impl FnOnce(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let kept = self.kept().pop();
+        let mut context = kept.map_or_else(make, Ok)?;
+        let done = work(&mut context);
+        // One that has failed is not used again.
+        if done.is_ok() {
+            let mut kept = self.kept();
+            if kept.len() < KEPT_CONTEXTS {
+                kept.push(context);
+            }
+        }
+        done
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Compresses `bytes` if the policy allows it and it saves at least a sixteenth.
 pub(crate) fn compress(bytes: Bytes, policy: Compression) -> (Method, Bytes) {
     let tried = match policy {
@@ -27,7 +63,7 @@ pub(crate) fn compress(bytes: Bytes, policy: Compression) -> (Method, Bytes) {
     if !tried {
         return (Method::Plain, bytes);
     }
-    match zstd::bulk::compress(&bytes, LEVEL) {
+    match COMPRESSORS.with(|| Compressor::new(LEVEL), |compressor| compressor.compress(&bytes)) {
         Ok(compressed) if compressed.len() <= bytes.len() - bytes.len() / 16 => (Method::Zstd, compressed.into()),
         _ => (Method::Plain, bytes),
     }
@@ -39,7 +75,8 @@ pub(crate) fn decompress(method: Method, stored: Bytes, size: u32) -> Decoded<By
     let bytes = match method {
         Method::Plain => stored,
         // The capacity bounds what a forged frame can make us allocate.
-        Method::Zstd => zstd::bulk::decompress(&stored, size)
+        Method::Zstd => DECOMPRESSORS
+            .with(Decompressor::new, |decompressor| decompressor.decompress(&stored, size))
             .map_err(|_| Malformed("a compressed chunk in it can't be decompressed"))?
             .into(),
     };
@@ -100,5 +137,20 @@ mod tests {
         assert!(decompress(Method::Zstd, bomb, (1 << 20) + 1).is_err());
         assert!(decompress(Method::Zstd, Bytes::from_static(b"no frame"), 8).is_err());
         assert!(decompress(Method::Plain, Bytes::from_static(b"short"), 8).is_err());
+    }
+
+    #[test]
+    fn contexts_are_used_again_and_one_that_has_failed_is_not() {
+        let contexts = Contexts(Mutex::new(Vec::new()));
+        let mut made = 0;
+        let mut work = |fails: bool| {
+            let make = || {
+                made += 1;
+                Ok(made)
+            };
+            contexts.with(make, |context| if fails { Err(io::ErrorKind::InvalidData.into()) } else { Ok(*context) })
+        };
+        let used: Vec<Option<i32>> = [false, false, true, false].map(|fails| work(fails).ok()).into();
+        assert_eq!(used, [Some(1), Some(1), None, Some(2)]);
     }
 }

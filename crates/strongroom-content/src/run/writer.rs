@@ -1,5 +1,7 @@
 //! Building a run from sorted entries.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{BLOCK_BYTES, Block, Header, MAGIC, checksum};
@@ -9,20 +11,35 @@ use crate::config::Compression;
 use crate::entry::Entry;
 use crate::envelope::{self, MAGIC_BYTES};
 
+/// A run with no more bytes of entries than this is not compressed: it is written anew by every commit, and to compress it takes
+/// longer than to write it.
+const PLAIN_BYTES: usize = 64 << 10;
+
 /// Takes entries in order of their names.
 pub(crate) struct RunWriter {
     compression: Compression,
     pieces: Vec<Bytes>,
     end: u64,
     blocks: Vec<Block>,
-    open: Option<(std::sync::Arc<str>, Encoder)>,
+    open: Option<(Arc<str>, Encoder)>,
+    /// The blocks of a run that may be a small one, and how long they are.
+    early: Vec<(Arc<str>, Bytes)>,
+    early_bytes: usize,
     entries: u64,
 }
 
 impl RunWriter {
     pub(crate) fn new(compression: Compression) -> Self {
-        let pieces = vec![Bytes::from_static(MAGIC)];
-        Self { compression, pieces, end: MAGIC_BYTES as u64, blocks: Vec::new(), open: None, entries: 0 }
+        Self {
+            compression,
+            pieces: vec![Bytes::from_static(MAGIC)],
+            end: MAGIC_BYTES as u64,
+            blocks: Vec::new(),
+            open: None,
+            early: Vec::new(),
+            early_bytes: 0,
+            entries: 0,
+        }
     }
 
     pub(crate) fn push(&mut self, entry: &Entry) {
@@ -36,17 +53,31 @@ impl RunWriter {
 
     fn close_block(&mut self) {
         let Some((first, block)) = self.open.take() else { return };
-        let size = u32::try_from(block.len()).expect("a block is closed at some KiB, and one entry has a bound too");
-        let (method, stored) = compress(block.finish().into(), self.compression);
-        let length = u32::try_from(stored.len()).expect("compression never makes a block longer");
-        self.blocks.push(Block { first, offset: self.end, stored: length, size, method, checksum: checksum(&stored) });
-        self.end += u64::from(length);
-        self.pieces.push(stored);
+        let block: Bytes = block.finish().into();
+        self.early_bytes += block.len();
+        self.early.push((first, block));
+        if self.early_bytes > PLAIN_BYTES {
+            self.add_early(self.compression);
+        }
+    }
+
+    fn add_early(&mut self, compression: Compression) {
+        for (first, block) in std::mem::take(&mut self.early) {
+            let size =
+                u32::try_from(block.len()).expect("a block is closed at some KiB, and one entry has a bound too");
+            let (method, stored) = compress(block, compression);
+            let length = u32::try_from(stored.len()).expect("compression never makes a block longer");
+            let checksum = checksum(&stored);
+            self.blocks.push(Block { first, offset: self.end, stored: length, size, method, checksum });
+            self.end += u64::from(length);
+            self.pieces.push(stored);
+        }
     }
 
     /// The finished file, in pieces.
     pub(crate) fn finish(mut self, header: &Header) -> Vec<Bytes> {
         self.close_block();
+        self.add_early(Compression::None);
         let mut directory = Encoder::default();
         header.encode(&mut directory);
         directory.u64(self.entries);
