@@ -21,7 +21,7 @@ use crate::object::ObjectRef;
 use crate::store::Inner;
 use crate::version::Version;
 use crate::writer::ContentWriter;
-use changes::Changes;
+use changes::each_name_once;
 use steps::{Step, steps};
 
 /// How one object is put.
@@ -213,7 +213,7 @@ impl Batch {
                 // What is known to be there need not be compressed.
                 store.catalog.learn_for(membership.session()).await?;
             }
-            let mut changes: BTreeMap<Namespace, Changes> = BTreeMap::new();
+            let mut changes: BTreeMap<Namespace, Vec<Change>> = BTreeMap::new();
             let mut bytes = 0;
             let mut steps = pin!(steps(&store, operations));
             while let Some((location, step)) = steps.try_next().await? {
@@ -250,11 +250,16 @@ impl Batch {
                     Some(changes) => changes,
                     None => changes.entry(Namespace::of(&location)).or_default(),
                 };
-                changes.add(change, operation, &location)?;
+                changes.push(change);
             }
             writer.finish().await?;
-            let commits: Vec<(Namespace, Vec<Change>)> =
-                changes.into_iter().map(|(namespace, changes)| (namespace, changes.sorted())).collect();
+            let commits: Vec<(Namespace, Vec<Change>)> = changes
+                .into_iter()
+                .map(|(namespace, changes)| {
+                    let changes = each_name_once(changes, operation, &namespace)?;
+                    Ok((namespace, changes))
+                })
+                .collect::<Result<_>>()?;
             if commits.len() > 1 {
                 // What can be refused is refused before the first of them is made.
                 for (namespace, changes) in &commits {

@@ -96,7 +96,9 @@ fn promises_gain(bytes: &[u8]) -> bool {
             counts[usize::from(*byte)] += 1;
         }
     }
-    let pairs: usize = counts.iter().map(|count| usize::from(*count) * usize::from(*count).saturating_sub(1)).sum();
+    // Of n bytes that are the same, each of the n * n pairs but those of a byte with itself.
+    let squares: u32 = counts.iter().map(|count| u32::from(*count) * u32::from(*count)).sum();
+    let pairs = squares as usize - SAMPLE_BYTES;
     pairs * MIN_COLLISIONS >= SAMPLE_BYTES * (SAMPLE_BYTES - 1)
 }
 

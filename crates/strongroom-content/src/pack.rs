@@ -80,9 +80,11 @@ impl PackBuilder {
         let mut directory = Encoder::default();
         directory.nonce(&self.nonce);
         encode_records(&mut self.records, &mut directory);
+        let directory = Bytes::from(directory.finish());
         self.flush_gathered();
-        self.pieces.push(envelope::seal(MAGIC, self.end, &directory.finish()));
-        FinishedPack { nonce: self.nonce, pieces: self.pieces, records: self.records }
+        self.pieces.push(envelope::seal(MAGIC, self.end, &directory));
+        let records = Records::trusted(directory.slice(Nonce::BYTES..));
+        FinishedPack { nonce: self.nonce, pieces: self.pieces, records }
     }
 }
 
@@ -93,7 +95,7 @@ pub(crate) struct FinishedPack {
     /// The file, in pieces.
     pub pieces: Vec<Bytes>,
     /// Its index, sorted by digest.
-    pub records: Vec<Record>,
+    pub records: Records,
 }
 
 /// Reads the index of a stored pack.

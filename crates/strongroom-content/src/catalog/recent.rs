@@ -96,7 +96,8 @@ impl Recent {
 mod tests {
     use super::*;
     use crate::chunk::Method;
-    use crate::record::{Kind, Record, Records};
+    use crate::codec::Encoder;
+    use crate::record::{Kind, Record, Records, encode_records};
 
     fn table(pack: u8, numbers: std::ops::Range<u32>) -> (Nonce, Table) {
         let nonce = Nonce::from_bytes([pack; 16]);
@@ -105,8 +106,9 @@ mod tests {
             Record { digest, offset: 8, stored: 4, size: 4, pack: 0, kind: Kind::Chunk, method: Method::Plain }
         };
         let mut records: Vec<Record> = numbers.map(record).collect();
-        records.sort_by_key(|record| record.digest);
-        (nonce, Table { packs: [nonce].into(), records: Records::of(&records) })
+        let mut encoded = Encoder::default();
+        encode_records(&mut records, &mut encoded);
+        (nonce, Table { packs: [nonce].into(), records: Records::trusted(encoded.finish().into()) })
     }
 
     fn packs_with(recent: &Recent, n: u32) -> Vec<Nonce> {
