@@ -24,6 +24,7 @@ const TEST_ONLY: &[&str] = &["strongroom-testkit", "strongroom-bench"];
 const KNOWN_BY: &[(&str, &[&str])] = &[
     ("zstd", &["strongroom-content"]),
     ("gearhash", &["strongroom-content"]),
+    ("quick_cache", &["strongroom-content"]),
     ("rustix", &["strongroom-storage", "strongroom-cli", "strongroom-testkit"]),
     ("clap", &["strongroom-cli", "strongroom-bench"]),
     ("indicatif", &["strongroom-cli"]),
