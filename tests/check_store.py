@@ -7,7 +7,7 @@ With a LOCATION, checks instead that the object there is cut where FORMAT.md say
 import json, pathlib, re, struct, sys
 from blake3 import blake3
 from read_store import CELL_LIST, CHUNK, CHUNK_LIST, INDEX
-from read_store import Fields, Place, Store, need, open_envelope, take_index, take_list_body
+from read_store import Fields, Place, Store, may_have, need, open_envelope, take_index, take_index_records, take_list_body
 
 GRID_BYTES = 1 << 20
 IV = 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19
@@ -85,9 +85,17 @@ def check_pack(store, pack):
 
 
 def check_index(store, path):
-    packs, records = take_index(Fields(open_envelope(path, INDEX)[1]))
-    own = [record._replace(pack=at) for at, pack in enumerate(packs) for record in store.table(pack)]
+    body_end, directory = open_envelope(path, INDEX)
+    index = take_index(Fields(directory))
+    records = take_index_records(path, index, body_end)
+    own = [record._replace(pack=at) for at, pack in enumerate(index.packs) for record in store.table(pack)]
     need(sorted(own) == sorted(records), f"{path} does not say what its packs say")
+    need(all(may_have(index, record.digest) for record in records), f"{path}: its filter is wrong")
+    absent = sum(may_have(index, blake3(n.to_bytes(4, "big")).hexdigest()) for n in range(1000))
+    need(absent < 50, f"{path}: its filter has too many bits set")
+    # The body of a chunk list has its object's digest, a count and a digest of its own besides 65 bytes a chunk.
+    counts = {(record.size - 68) // 65 for record in records if record.kind == CHUNK_LIST}
+    need(index.chunk_counts == sorted(counts), f"{path}: its chunk counts are wrong")
 
 
 def check(store):

@@ -18,6 +18,7 @@ from blake3 import blake3
 FORMAT, FEATURES = "0-unstable", set()
 PACK, INDEX, RUN = MAGICS = b"SRPACK0\n", b"SRINDX0\n", b"SRRUN00\n"
 FOOTER_BYTES, VERSIONS = 56, 1 << 40
+RECORD_BYTES, BLOCK_RECORDS = 56, 73
 CHUNK, CHUNK_LIST, CELL_LIST = 0, 1, 2
 
 Place = namedtuple("Place", "pack offset stored method")
@@ -26,6 +27,7 @@ Packed = namedtuple("Packed", "place size")  # a list that lies in a pack
 Content = namedtuple("Content", "kept digest size body")  # body: bytes, Place, a list or Packed, (nonce, a list or Packed)
 Entry = namedtuple("Entry", "name version time content attributes")  # content: None for a removed name
 Block = namedtuple("Block", "first offset stored size method checksum")
+Index = namedtuple("Index", "count packs chunk_counts filter rows")
 
 
 class Damaged(Exception):
@@ -140,8 +142,34 @@ def take_pack(fields):
 
 
 def take_index(fields):
+    count = fields.number(8, "records")
     packs = fields.several("packs", 16, lambda fields: fields.hex(16, "pack"))
-    return packs, take_records(fields, len(packs))
+    chunk_counts = fields.several("chunk counts", 4, lambda fields: fields.number(4, "chunks"))
+    index = Index(count, packs, chunk_counts, fields.raw(fields.number(4, "length of filter"), "filter"), [])
+    while fields.more():
+        index.rows.append((fields.raw(8, "block: beginning of its first digest"), fields.raw(16, "checksum")))
+    need(len(index.rows) == -(-count // BLOCK_RECORDS) and index.filter, "its blocks are not those of its records")
+    return index
+
+
+def take_index_records(path, index, body_end, show=None):
+    """All records; a faster reader reads the block that may have a digest."""
+    need(body_end == 8 + index.count * RECORD_BYTES, f"{path}: its body is not what its directory says")
+    records = []
+    for at, (first, checksum) in enumerate(index.rows):
+        offset = 8 + at * BLOCK_RECORDS * RECORD_BYTES
+        length = min(BLOCK_RECORDS * RECORD_BYTES, body_end - offset)
+        block = read_at(path, offset, length, 0, length)[0]
+        need(blake3(block).digest()[:16] == checksum and block.startswith(first), f"{path}: a block is damaged")
+        records += take_records(Fields(block, offset, show), len(index.packs))
+    need(records == sorted(records, key=lambda record: record.digest), f"{path}: its blocks are not in order")
+    return records
+
+
+def may_have(index, digest):
+    """What the filter says: if not, there is no record with this digest."""
+    bits = [word * len(index.filter) * 8 >> 32 for word in struct.unpack("<6I", bytes.fromhex(digest)[8:])]
+    return all(index.filter[bit // 8] >> bit % 8 & 1 for bit in bits)
 
 
 # FORMAT.md: Content
@@ -487,6 +515,7 @@ def dump(store, options):
             Run(path).block(block, show)
         Run(path, show)
     elif data[:8] == INDEX:
+        take_index_records(path, take_index(Fields(directory)), body_end, show)
         take_index(Fields(directory, body_end, show))
     else:
         for record in sorted(take_pack(Fields(directory))[1], key=lambda record: record.offset):

@@ -1,73 +1,157 @@
 //! Index files: hints of where chunks are, for many packs at once.
+//!
+//! Their records lie in blocks, each with a checksum in the directory, so that a lookup reads one of them, or none: the
+//! directory has a filter of all digests.
 
+mod builder;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_storage::{ExternalStorage, Result, Source};
+use strongroom_storage::Digest;
 
-use crate::codec::{Decoded, Decoder, Encoder};
-use crate::envelope::{self, Magic};
+use crate::codec::{Decoded, Decoder, Malformed};
+use crate::envelope::{MAGIC_BYTES, Magic};
 use crate::nonce::Nonce;
-use crate::paths;
-use crate::record::{Record, Records, encode_records};
+use crate::record::{DigestPrefix, RECORD_BYTES, Records};
+pub(crate) use builder::{Builder, chunk_count};
 
 /// The magic number of index files.
 pub(crate) const MAGIC: Magic = b"SRINDX0\n";
+/// How many records a block has; the last one may have fewer. They are a little under 4 KiB, the page that is read anyway.
+pub(crate) const BLOCK_RECORDS: usize = 73;
+/// Bytes of a block.
+pub(crate) const BLOCK_BYTES: usize = BLOCK_RECORDS * RECORD_BYTES;
+/// Bytes of the checksum of a block: the first half of its digest.
+const CHECKSUM_BYTES: usize = 16;
+/// Bytes of a block's row in the directory.
+const ROW_BYTES: usize = 8 + CHECKSUM_BYTES;
+/// Bits of the filter for each record: with six of them set, one of 120 digests that are not there seems to be.
+const FILTER_BITS: usize = 10;
 
-/// The index of some packs: of one, from its own tail, or of many, from an index file.
+/// The index of one pack, from its own tail.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    /// The packs; a record says which by its position.
-    pub packs: Arc<[Nonce]>,
+    pub pack: Nonce,
     pub records: Records,
 }
 
-/// Reads the index file `nonce`.
-///
-/// # Errors
-/// `Missing` if there is none; `Corrupt` if it is not what its checksum says.
-pub(crate) async fn read(backend: &dyn ExternalStorage, nonce: &Nonce) -> Result<Table> {
-    let location = paths::index(nonce)?;
-    let opened = envelope::open(backend, &location, MAGIC).await?;
-    decode(&opened.directory).map_err(|malformed| malformed.in_file(&location))
+/// What an index file says of its blocks: enough to find the one that has a digest, and to know it when it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    /// The packs; a record says which by its position.
+    pub packs: Arc<[Nonce]>,
+    /// How many chunks the chunked objects have whose lists are in these packs; each number once.
+    pub chunk_counts: Arc<[u32]>,
+    /// How many records there are.
+    count: usize,
+    filter: Bytes,
+    /// For each block the first 8 bytes of its first digest, and its checksum.
+    rows: Bytes,
 }
 
-/// Checks all of the index file `nonce`.
-///
-/// # Errors
-/// As for [`read`].
-pub(crate) async fn check(backend: &dyn ExternalStorage, nonce: &Nonce) -> Result<()> {
-    let location = paths::index(nonce)?;
-    let opened = envelope::open(backend, &location, MAGIC).await?;
-    envelope::check_beginning(backend, &location, &opened.tail, MAGIC).await?;
-    decode(&opened.directory).map(drop).map_err(|malformed| malformed.in_file(&location))
-}
-
-fn decode(directory: &Bytes) -> Decoded<Table> {
-    let mut input = Decoder::new(directory);
-    let count = input.count(Nonce::BYTES)?;
-    let packs: Vec<Nonce> = (0..count).map(|_| input.nonce()).collect::<Decoded<_>>()?;
-    let records = directory.slice(directory.len() - input.len()..);
-    Ok(Table { records: Records::read(records, packs.len())?, packs: packs.into() })
-}
-
-/// Stores an index file for `tables` and says what it covers.
-pub(crate) async fn write(backend: &dyn ExternalStorage, nonce: &Nonce, tables: &[Table]) -> Result<Table> {
-    let mut packs = Vec::new();
-    let mut records: Vec<Record> = Vec::new();
-    for table in tables {
-        let base = u32::try_from(packs.len()).expect("an index file covers fewer packs than 32 bits can count");
-        packs.extend_from_slice(&table.packs);
-        records.extend(table.records.iter().map(|record| Record { pack: base + record.pack, ..record }));
+impl Directory {
+    pub(crate) fn decode(directory: &Bytes, body_end: u64) -> Decoded<Self> {
+        let mut input = Decoder::new(directory);
+        let count = usize::try_from(input.u64()?).map_err(|_| Malformed("it is too large"))?;
+        let packs = input.count(Nonce::BYTES)?;
+        let packs: Vec<Nonce> = (0..packs).map(|_| input.nonce()).collect::<Decoded<_>>()?;
+        let chunk_counts = input.count(4)?;
+        let chunk_counts: Vec<u32> = (0..chunk_counts).map(|_| input.u32()).collect::<Decoded<_>>()?;
+        let filter = input.count(1)?;
+        let start = directory.len() - input.len();
+        input.raw(filter)?;
+        let filter = directory.slice(start..start + filter);
+        let rows = directory.slice(directory.len() - input.len()..);
+        if count.checked_mul(RECORD_BYTES).map(|body| (body + MAGIC_BYTES) as u64) != Some(body_end)
+            || rows.len() != count.div_ceil(BLOCK_RECORDS) * ROW_BYTES
+        {
+            return Err(Malformed("its body is not what its directory says"));
+        }
+        if filter.is_empty() {
+            return Err(Malformed("it has no filter"));
+        }
+        let directory = Self { packs: packs.into(), chunk_counts: chunk_counts.into(), count, filter, rows };
+        if !(1..directory.blocks()).all(|block| directory.fence(block - 1) <= directory.fence(block)) {
+            return Err(Malformed("its blocks are not in order"));
+        }
+        Ok(directory)
     }
-    let mut directory = Encoder::default();
-    directory.u32(u32::try_from(packs.len()).expect("an index file covers fewer packs than 32 bits can count"));
-    packs.iter().for_each(|pack| directory.nonce(pack));
-    encode_records(&mut records, &mut directory);
-    let directory = Bytes::from(directory.finish());
-    let table = decode(&directory).map_err(|malformed| malformed.in_file(nonce))?;
-    let mut file = MAGIC.to_vec();
-    file.extend_from_slice(&envelope::seal(MAGIC, MAGIC.len() as u64, &directory));
-    backend.store(&paths::index(nonce)?, Source::bytes(file), &paths::once()).await?;
-    Ok(table)
+
+    /// How many records there are.
+    pub(crate) fn records(&self) -> usize {
+        self.count
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.rows.len() / ROW_BYTES
+    }
+
+    fn row(&self, block: usize) -> &[u8] {
+        &self.rows[block * ROW_BYTES..(block + 1) * ROW_BYTES]
+    }
+
+    /// What the first digest in a block begins with.
+    fn fence(&self, block: usize) -> u64 {
+        self.row(block).first_chunk().map_or(0, |fence| u64::from_be_bytes(*fence))
+    }
+
+    /// Whether there may be a record with this digest. If not, there is none.
+    pub(crate) fn may_have(&self, digest: &Digest) -> bool {
+        filter_bits(digest, self.filter.len()).all(|bit| self.filter[bit / 8] & 1 << (bit % 8) != 0)
+    }
+
+    /// The blocks in which records may be whose digest begins so: nearly always one, if all of it is given.
+    pub(crate) fn blocks_of(&self, prefix: &DigestPrefix) -> Range<usize> {
+        if let Some(digest) = prefix.whole()
+            && !self.may_have(&digest)
+        {
+            return 0..0;
+        }
+        let (low, high) = prefix.bounds();
+        let first = self.first_block(|fence| fence >= low);
+        first.saturating_sub(1)..first + (first..self.blocks()).take_while(|block| self.fence(*block) <= high).count()
+    }
+
+    /// The first block with such a fence; all after it have one, too.
+    fn first_block(&self, such: impl Fn(u64) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.blocks());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if such(self.fence(middle)) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
+    /// Where blocks lie in the file.
+    pub(crate) fn place(&self, blocks: &Range<usize>) -> Range<u64> {
+        let offset = |block: usize| (MAGIC_BYTES + RECORD_BYTES * self.count.min(block * BLOCK_RECORDS)) as u64;
+        offset(blocks.start)..offset(blocks.end)
+    }
+
+    /// The records of a block that was read.
+    pub(crate) fn check_block(&self, block: usize, bytes: Bytes) -> Decoded<Records> {
+        if blake3::hash(&bytes).as_bytes()[..CHECKSUM_BYTES] != self.row(block)[8..] {
+            return Err(Malformed("a block in it does not match its checksum"));
+        }
+        let records = Records::read(bytes, self.packs.len())?;
+        if records.row(0).is_none_or(|first| first[..8] != self.row(block)[..8]) {
+            return Err(Malformed("a block in it does not begin as its directory says"));
+        }
+        Ok(records)
+    }
+}
+
+/// Which bits of a filter of so many bytes, at least one, stand for a digest.
+fn filter_bits(digest: &Digest, filter_bytes: usize) -> impl Iterator<Item = usize> {
+    let bits = filter_bytes as u64 * 8;
+    let words = digest.as_bytes()[8..].chunks_exact(4);
+    let words = words.map(|word| word.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)));
+    words.map(move |word| usize::try_from((word * bits) >> 32).expect("it is less than the bits of a filter in memory"))
 }

@@ -83,7 +83,7 @@ impl PackBuilder {
         let directory = Bytes::from(directory.finish());
         self.flush_gathered();
         self.pieces.push(envelope::seal(MAGIC, self.end, &directory));
-        let records = Records::trusted(directory.slice(Nonce::BYTES..));
+        let records = Records::of_bytes(directory.slice(Nonce::BYTES..));
         FinishedPack { nonce: self.nonce, pieces: self.pieces, records }
     }
 }

@@ -128,7 +128,7 @@ impl Inner {
             if learn {
                 self.catalog.learn().await?;
             }
-            for found in self.catalog.find(Kind::Chunk, &chunk.digest) {
+            for found in self.catalog.find(Kind::Chunk, &chunk.digest).await? {
                 let elsewhere = Chunk { place: found.place, ..*chunk };
                 if found.place != chunk.place
                     && found.size == chunk.size

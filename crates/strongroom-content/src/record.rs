@@ -87,9 +87,12 @@ pub(crate) fn encode_records(records: &mut [Record], out: &mut Encoder) {
 pub(crate) struct Records(Bytes);
 
 impl Records {
-    /// What [`encode_records`] has made.
-    pub(crate) fn trusted(encoded: Bytes) -> Self {
-        Self(encoded)
+    /// Of records that are sorted already.
+    #[cfg(test)]
+    pub(crate) fn of(sorted: &[Record]) -> Self {
+        let mut out = Encoder::default();
+        sorted.iter().for_each(|record| record.encode(&mut out));
+        Self(out.finish().into())
     }
 
     /// Takes what follows in a directory to its end.
@@ -113,15 +116,41 @@ impl Records {
         Ok(Self(bytes))
     }
 
+    /// Of the encoded form of records that were checked already.
+    pub(crate) fn of_bytes(checked: Bytes) -> Self {
+        Self(checked)
+    }
+
+    /// Their encoded form.
+    pub(crate) fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// At most `count` of them, from the row `start` on.
+    pub(crate) fn slice(&self, start: usize, count: usize) -> Self {
+        let offset = |row: usize| self.0.len().min(row * RECORD_BYTES);
+        Self(self.0.slice(offset(start)..offset(start + count)))
+    }
+
+    /// The same in memory of their own.
+    pub(crate) fn copied(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len() / RECORD_BYTES
+    }
+
+    /// The encoded form of one.
+    pub(crate) fn row(&self, row: usize) -> Option<&[u8; RECORD_BYTES]> {
+        self.0.get(row * RECORD_BYTES..)?.first_chunk()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Record> + '_ {
         (0..self.len()).filter_map(|row| self.get(row))
     }
 
-    /// The records whose digest begins with `prefix`, which has `digits` hexadecimal digits.
+    /// The records whose digest begins with `prefix`.
     pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a DigestPrefix) -> impl Iterator<Item = Record> + 'a {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -142,7 +171,7 @@ impl Records {
     }
 
     pub(crate) fn get(&self, row: usize) -> Option<Record> {
-        Record::decode(self.0.get(row * RECORD_BYTES..(row + 1) * RECORD_BYTES)?).ok()
+        Record::decode(self.row(row)?).ok()
     }
 }
 
@@ -170,9 +199,9 @@ pub(crate) type DigestMap<K, V> = HashMap<K, V, BuildHasherDefault<DigestHasher>
 /// The first hexadecimal digits of a digest, up to all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DigestPrefix {
-    bytes: Vec<u8>,
-    /// The last digit, where their number is odd.
-    half: Option<u8>,
+    /// The digits, and behind them zeros.
+    bytes: [u8; Digest::BYTES],
+    digits: usize,
 }
 
 impl DigestPrefix {
@@ -181,35 +210,43 @@ impl DigestPrefix {
         if text.is_empty() || text.len() > 2 * Digest::BYTES {
             return None;
         }
-        let digits: Vec<u8> = text
-            .chars()
-            .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-            .collect::<Option<_>>()?;
-        let pairs = digits.chunks_exact(2);
-        let half = pairs.remainder().first().copied();
-        Some(Self { bytes: pairs.map(|pair| pair[0] << 4 | pair[1]).collect(), half })
+        let mut bytes = [0; Digest::BYTES];
+        for (position, digit) in text.chars().enumerate() {
+            let digit = u8::try_from(digit.to_digit(16)?).ok()?;
+            *bytes.get_mut(position / 2)? |= if position % 2 == 0 { digit << 4 } else { digit };
+        }
+        Some(Self { bytes, digits: text.len() })
     }
 
     /// Exactly this digest.
     pub(crate) fn exact(digest: &Digest) -> Self {
-        Self { bytes: digest.as_bytes().to_vec(), half: None }
+        Self { bytes: *digest.as_bytes(), digits: 2 * Digest::BYTES }
     }
 
     /// The digest, if all of its digits are given.
     pub(crate) fn whole(&self) -> Option<Digest> {
-        self.bytes.as_slice().try_into().ok().map(Digest::from_bytes)
+        (self.digits == 2 * Digest::BYTES).then(|| Digest::from_bytes(self.bytes))
     }
 
     pub(crate) fn matches(&self, digest: &Digest) -> bool {
         self.compare(digest.as_bytes()) == Ordering::Equal
     }
 
+    /// The least and the greatest number that the first 8 bytes of such a digest can be, the first byte being the highest.
+    pub(crate) fn bounds(&self) -> (u64, u64) {
+        let low = self.bytes.first_chunk().map_or(0, |beginning| u64::from_be_bytes(*beginning));
+        (low, low | u64::MAX.checked_shr(4 * u32::try_from(self.digits).unwrap_or(u32::MAX)).unwrap_or(0))
+    }
+
     /// How a digest stands to those that begin so.
     fn compare(&self, digest: &[u8]) -> Ordering {
-        let (head, rest) = digest.split_at(self.bytes.len().min(digest.len()));
-        head.cmp(&self.bytes[..]).then_with(|| match (self.half, rest.first()) {
-            (Some(half), Some(byte)) => (byte >> 4).cmp(&half),
-            _ => Ordering::Equal,
+        let full = self.digits / 2;
+        digest[..full].cmp(&self.bytes[..full]).then_with(|| {
+            if self.digits.is_multiple_of(2) {
+                Ordering::Equal
+            } else {
+                (digest[full] >> 4).cmp(&(self.bytes[full] >> 4))
+            }
         })
     }
 }
@@ -281,6 +318,9 @@ mod tests {
         assert!(DigestPrefix::parse("").is_none());
         assert!(DigestPrefix::parse("xyz").is_none());
         assert!(DigestPrefix::parse(&"a".repeat(65)).is_none());
-        assert!(DigestPrefix::parse("abc").is_some());
+        assert_eq!(DigestPrefix::parse("aBc").expect("hex").bounds(), (0xabc << 52, (0xabd << 52) - 1));
+        let digest = Digest::of(b"any");
+        let (low, high) = DigestPrefix::exact(&digest).bounds();
+        assert_eq!((low, low.to_be_bytes().as_slice()), (high, &digest.as_bytes()[..8]));
     }
 }

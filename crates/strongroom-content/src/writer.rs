@@ -120,7 +120,7 @@ impl ContentWriter {
             return Ok(Some(found));
         }
         self.store.catalog.learn_for(&self.session).await?;
-        for found in self.store.catalog.find(kind, digest) {
+        for found in self.store.catalog.find(kind, digest).await? {
             if self.session.may_rely_on(&paths::pack(&found.place.pack)?).await? {
                 return Ok(Some(found));
             }
@@ -165,6 +165,8 @@ impl ContentWriter {
             return Err(Error::new(ErrorKind::Unavailable, "store", location, listed));
         }
         self.session.saw(location);
+        // A batch may be larger than what should stand in no index file, and in memory; a hint that can't be written costs time.
+        self.store.catalog.cover().await.unwrap_or_default();
         Ok(())
     }
 

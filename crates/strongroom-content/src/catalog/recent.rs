@@ -29,14 +29,14 @@ fn digest_of(tables: &[Table], (table, row): (u32, u32)) -> &[u8] {
 
 impl Recent {
     /// Adds the index of a pack, unless it is known.
-    pub(super) fn insert(&mut self, pack: Nonce, table: Table) {
+    pub(super) fn insert(&mut self, table: Table) {
         let (Ok(position), Ok(rows)) = (u32::try_from(self.tables.len()), u32::try_from(table.records.len())) else {
             return;
         };
-        if self.positions.contains_key(&pack) {
+        if self.positions.contains_key(&table.pack) {
             return;
         }
-        self.positions.insert(pack, self.tables.len());
+        self.positions.insert(table.pack, self.tables.len());
         self.tables.push(table);
         let Self { tables, rows: all, .. } = self;
         let rehash = |row: &(u32, u32)| hash(digest_of(tables, *row));
@@ -52,12 +52,7 @@ impl Recent {
             return;
         }
         let old = std::mem::take(self);
-        let mut tables: Vec<Option<Table>> = old.tables.into_iter().map(Some).collect();
-        for (pack, position) in old.positions {
-            if let Some(table) = tables[position].take().filter(|_| keep(&pack)) {
-                self.insert(pack, table);
-            }
-        }
+        old.tables.into_iter().filter(|table| keep(&table.pack)).for_each(|table| self.insert(table));
     }
 
     pub(super) fn contains(&self, pack: &Nonce) -> bool {
@@ -67,6 +62,11 @@ impl Recent {
     /// How many packs there are.
     pub(super) fn len(&self) -> usize {
         self.tables.len()
+    }
+
+    /// How many records they have.
+    pub(super) fn records(&self) -> usize {
+        self.rows.len()
     }
 
     pub(super) fn tables(&self) -> &[Table] {
@@ -84,11 +84,11 @@ impl Recent {
     pub(super) fn search<'a>(&'a self, prefix: &'a DigestPrefix) -> impl Iterator<Item = Found> + 'a {
         self.tables
             .iter()
-            .flat_map(move |table| table.records.with_prefix(prefix).filter_map(move |record| locate(table, &record)))
+            .flat_map(move |table| table.records.with_prefix(prefix).map(move |record| locate(table.pack, &record)))
     }
 
     fn found(&self, table: &Table, row: usize) -> Option<Found> {
-        locate(table, &table.records.get(row)?)
+        Some(locate(table.pack, &table.records.get(row)?))
     }
 }
 
@@ -96,19 +96,17 @@ impl Recent {
 mod tests {
     use super::*;
     use crate::chunk::Method;
-    use crate::codec::Encoder;
-    use crate::record::{Kind, Record, Records, encode_records};
+    use crate::record::{Kind, Record, Records};
 
-    fn table(pack: u8, numbers: std::ops::Range<u32>) -> (Nonce, Table) {
+    fn table(pack: u8, numbers: std::ops::Range<u32>) -> Table {
         let nonce = Nonce::from_bytes([pack; 16]);
         let record = |n: u32| {
             let digest = Digest::of(&n.to_le_bytes());
             Record { digest, offset: 8, stored: 4, size: 4, pack: 0, kind: Kind::Chunk, method: Method::Plain }
         };
         let mut records: Vec<Record> = numbers.map(record).collect();
-        let mut encoded = Encoder::default();
-        encode_records(&mut records, &mut encoded);
-        (nonce, Table { packs: [nonce].into(), records: Records::trusted(encoded.finish().into()) })
+        records.sort_by_key(|record| record.digest);
+        Table { pack: nonce, records: Records::of(&records) }
     }
 
     fn packs_with(recent: &Recent, n: u32) -> Vec<Nonce> {
@@ -121,12 +119,12 @@ mod tests {
     fn what_is_in_packs_is_found_in_each_of_them_until_they_go() {
         let mut recent = Recent::default();
         for (pack, numbers) in [(1, 0..1000), (2, 500..1500), (3, 1400..1500)] {
-            let (nonce, table) = table(pack, numbers);
-            recent.insert(nonce, table.clone());
-            recent.insert(nonce, table);
+            let table = table(pack, numbers);
+            recent.insert(table.clone());
+            recent.insert(table);
         }
         let nonce = |n| Nonce::from_bytes([n; 16]);
-        assert_eq!(recent.len(), 3);
+        assert_eq!((recent.len(), recent.records()), (3, 2100));
         assert_eq!(packs_with(&recent, 10), [nonce(1)]);
         assert_eq!(packs_with(&recent, 700), [nonce(1), nonce(2)]);
         assert_eq!(packs_with(&recent, 1450), [nonce(2), nonce(3)]);

@@ -35,7 +35,7 @@ impl ContentStorage {
         };
         self.inner.catalog.learn().await?;
         let mut digests: BTreeSet<Digest> =
-            self.inner.catalog.search(&prefix).into_iter().map(|found| found.digest).collect();
+            self.inner.catalog.search(&prefix).await?.into_iter().map(|found| found.digest).collect();
         digests.extend(self.inner.catalog.search_files(&prefix));
         let mut inline = None;
         if digests.is_empty() || prefix.whole().is_none() {
@@ -75,11 +75,11 @@ impl ContentStorage {
 impl Inner {
     /// Content in packs and files by its digest.
     async fn content_of(&self, digest: &Digest) -> Result<Option<Content>> {
-        if let Some(found) = self.catalog.find(Kind::Chunk, digest).first() {
+        if let Some(found) = self.catalog.find(Kind::Chunk, digest).await?.first() {
             let (size, body) = (u64::from(found.size), Body::Packed(found.place));
             return Ok(Some(Content { digest: *digest, size, body }));
         }
-        for found in self.catalog.find(Kind::ChunkList, digest) {
+        for found in self.catalog.find(Kind::ChunkList, digest).await? {
             if let Ok(chunks) = self.read_list_at::<Chunk>(digest, &found.place, found.size).await
                 && let Some(size) = total_size(&chunks)
             {
@@ -104,7 +104,7 @@ impl Inner {
         let location = paths::whole_file(digest, &nonce)?;
         let size = self.backend.metadata(&location).await?.size;
         let mut content = Content { digest: *digest, size, body: Body::Whole(nonce, List::Inline(Vec::new())) };
-        for found in self.catalog.find(Kind::CellList, digest) {
+        for found in self.catalog.find(Kind::CellList, digest).await? {
             if let Ok(cells) = self.read_list_at(digest, &found.place, found.size).await
                 && cells_match(&cells, size, digest)
             {

@@ -101,7 +101,7 @@ impl Inner {
             if learn {
                 self.catalog.learn().await?;
             }
-            for found in self.catalog.find(kind, object) {
+            for found in self.catalog.find(kind, object).await? {
                 match self.read_list_at(object, &found.place, found.size).await {
                     Ok(items) if fits(&items) => return Ok(items),
                     Err(error) if !is_absent(&error) => return Err(error),

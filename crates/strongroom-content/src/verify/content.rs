@@ -9,10 +9,10 @@ use strongroom_storage::{ByteRange, Digest, ErrorKind, Location, Result, unblock
 
 use super::names::note;
 use super::{Problem, VerifyOptions, VerifyReport};
+use crate::catalog::IndexFile;
 use crate::chunk::{Cell, Chunk, Place, decode_list_body};
 use crate::compress::decompress;
 use crate::grid::GridHasher;
-use crate::index;
 use crate::nonce::Nonce;
 use crate::pack;
 use crate::paths;
@@ -43,7 +43,7 @@ impl ContentHealth {
         store.catalog.learn().await?;
         for location in list(store, paths::INDEX).await? {
             if let Ok(nonce) = location.file_name().parse::<Nonce>()
-                && let Err(error) = index::check(&*store.backend, &nonce).await
+                && let Err(error) = IndexFile::verify(&store.backend, nonce).await
             {
                 note(report, error)?;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use strongroom_storage::{Error, ErrorKind, Location, Result};
+use strongroom_storage::{Digest, Error, ErrorKind, Location, Result};
 
 use super::content::ContentHealth;
 use super::{Problem, VerifyReport};
@@ -128,7 +128,7 @@ impl Inner {
                     problems.entry((found.file, found.detail)).or_insert_with(|| (found.kind, Vec::new()));
                 affected.extend(locations.iter().cloned());
             }
-            report.problems.extend(self.check_cells(&content, health)?);
+            report.problems.extend(self.check_cells(&content, health).await?);
         }
         for ((file, detail), (kind, mut affected)) in problems {
             affected.sort();
@@ -156,8 +156,9 @@ impl Inner {
         };
         let mut problems = Vec::new();
         for chunk in &chunks {
-            let places = || self.catalog.find(Kind::Chunk, &chunk.digest).into_iter().map(|found| found.place);
-            if !health.has(&chunk.digest, &chunk.place) && !places().any(|place| health.has(&chunk.digest, &place)) {
+            if !health.has(&chunk.digest, &chunk.place)
+                && !self.is_elsewhere(Kind::Chunk, &chunk.digest, health).await?
+            {
                 problems.push(health.chunk_problem(chunk)?);
             }
         }
@@ -168,16 +169,20 @@ impl Inner {
 impl Inner {
     /// What is wrong with the list by which a whole file is verified. It is computed from the file where it is lost, so nothing
     /// can't be read for it.
-    fn check_cells(&self, content: &Content, health: &ContentHealth) -> Result<Option<Problem>> {
+    async fn check_cells(&self, content: &Content, health: &ContentHealth) -> Result<Option<Problem>> {
         let Body::Whole(_, List::Packed(place, _)) = &content.body else { return Ok(None) };
-        let elsewhere = || self.catalog.find(Kind::CellList, &content.digest).into_iter().map(|found| found.place);
-        if health.has(&content.digest, place) || elsewhere().any(|place| health.has(&content.digest, &place)) {
+        if health.has(&content.digest, place) || self.is_elsewhere(Kind::CellList, &content.digest, health).await? {
             return Ok(None);
         }
         let file = paths::pack(&place.pack)?;
         let detail =
             format!("the list of the cells of b3:{} in it is lost, so that its file is read twice", content.digest);
         Ok(Some(Problem { kind: health.kind_of_loss(place), file, detail, affected: Vec::new() }))
+    }
+
+    /// Whether content is sound anywhere, as far as the indexes say.
+    async fn is_elsewhere(&self, kind: Kind, digest: &Digest, health: &ContentHealth) -> Result<bool> {
+        Ok(self.catalog.find(kind, digest).await?.iter().any(|found| health.has(digest, &found.place)))
     }
 }
 

@@ -45,7 +45,8 @@ struct Prepared {
 impl Inner {
     fn prepare_chunk(&self, bytes: Bytes) -> Prepared {
         let digest = Digest::of(&bytes);
-        let item = (!self.seems_kept(&digest)).then(|| self.item(Kind::Chunk, digest, bytes.clone()));
+        // Where an index file must be read to tell, it is compressed when that was done.
+        let item = self.item_unless_kept(&digest, &bytes).unwrap_or_default();
         Prepared { digest, bytes, item }
     }
 }

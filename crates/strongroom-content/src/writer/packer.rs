@@ -130,8 +130,7 @@ impl Packer {
             let location = paths::pack(&pack.nonce)?;
             let source = Source::Pieces(std::mem::take(&mut pack.pieces));
             backend.store(&location, source, &paths::once()).await?;
-            let table = Table { packs: [pack.nonce].into(), records: pack.records.clone() };
-            catalog.stored_pack(&pack, table);
+            catalog.stored_pack(Table { pack: pack.nonce, records: pack.records });
             Ok(location)
         }
         .boxed()

@@ -46,9 +46,12 @@ pub(crate) struct Small {
     pub digests: Digests,
     pub digest: Digest,
     pub bytes: Bytes,
-    /// As it goes into a pack; nothing if it seems to be there already.
+    /// As it goes into a pack; nothing if it seems to be there already, or if that is not known yet.
     pub item: Option<Item>,
 }
+
+/// What one thread did with a source, and whether an index file must be read to tell if its content is there.
+type Looked = (Result<Prepared>, bool);
 
 impl Inner {
     /// Prepares sources; the results have their order.
@@ -73,41 +76,72 @@ impl Inner {
         }
         let store = self.clone();
         let each = move || {
-            let one = |(input, layout, digests): (Result<Input>, _, _)| store.look_at(input?, layout, digests);
+            let one = |(input, layout, digests): (Result<Input>, _, _)| match input {
+                Ok(input) => store.look_at(input, layout, digests),
+                Err(error) => (Err(error), false),
+            };
             opened.into_iter().map(one).collect::<Vec<_>>()
         };
-        if work <= UNBLOCK_BYTES {
-            return Ok(each());
+        let looked = if work <= UNBLOCK_BYTES { each() } else { unblock(move || Ok(each())).await? };
+        if looked.iter().any(|(_, unread)| *unread) {
+            return self.look_again(looked, work).await;
         }
-        unblock(move || Ok(each())).await
+        Ok(looked.into_iter().map(|(prepared, _)| prepared).collect())
+    }
+
+    /// Reads what is needed to tell which content is there, and compresses what is not.
+    async fn look_again(self: &Arc<Self>, looked: Vec<Looked>, work: usize) -> Result<Vec<Result<Prepared>>> {
+        let digests: Vec<Digest> = looked
+            .iter()
+            .filter_map(|looked| match looked {
+                (Ok(Prepared::Small(small)), true) => Some(small.digest),
+                _ => None,
+            })
+            .collect();
+        self.catalog.fetch(&digests).await;
+        let store = self.clone();
+        let each = move || {
+            let one = |(mut prepared, unread): Looked| {
+                if let (Ok(Prepared::Small(small)), true) = (&mut prepared, unread) {
+                    small.item = store.item_unless_kept(&small.digest, &small.bytes).unwrap_or_default();
+                }
+                prepared
+            };
+            looked.into_iter().map(one).collect()
+        };
+        if work <= UNBLOCK_BYTES { Ok(each()) } else { unblock(move || Ok(each())).await }
     }
 
     /// Blocks.
-    fn look_at(&self, input: Input, layout: Option<Layout>, digests: DigestSet) -> Result<Prepared> {
+    fn look_at(&self, input: Input, layout: Option<Layout>, digests: DigestSet) -> Looked {
         let input = match input {
-            Input::Path(source) => read_small(source)?,
+            Input::Path(source) => match read_small(source) {
+                Ok(input) => input,
+                Err(error) => return (Err(error), false),
+            },
             input => input,
         };
         match input {
             Input::Bytes(bytes) if bytes.len() <= INLINE_MAX_BYTES && layout != Some(Layout::Whole) => {
                 let digests = Digests::of(&bytes, digests);
-                Ok(Prepared::Inline(Taken { content: Content::inline(bytes), digests }))
+                (Ok(Prepared::Inline(Taken { content: Content::inline(bytes), digests })), false)
             }
             Input::Bytes(bytes) if bytes.len() <= SMALL_MAX_BYTES && matches!(layout, None | Some(Layout::Auto)) => {
                 let digests = Digests::of(&bytes, digests);
                 let digest = digests.blake3.unwrap_or_else(|| Digest::of(&bytes));
-                let item = (!self.seems_kept(&digest)).then(|| self.item(Kind::Chunk, digest, bytes.clone()));
-                Ok(Prepared::Small(Small { digests, digest, bytes, item }))
+                let item = self.item_unless_kept(&digest, &bytes);
+                let unread = item.is_none();
+                (Ok(Prepared::Small(Small { digests, digest, bytes, item: item.unwrap_or_default() })), unread)
             }
-            input => Ok(Prepared::Large(input, layout, digests)),
+            input => (Ok(Prepared::Large(input, layout, digests)), false),
         }
     }
 
-    /// Whether content of one chunk is there, as far as is known. If not, it will be needed compressed.
-    pub(super) fn seems_kept(&self, digest: &Digest) -> bool {
-        self.packer.find(Kind::Chunk, digest, 0).is_some()
-            || self.catalog.knows(Kind::Chunk, digest)
-            || self.catalog.has_files_of(digest)
+    /// A chunk as it goes into a pack, or nothing if it seems to be there. None if an index file must be read to tell.
+    pub(super) fn item_unless_kept(&self, digest: &Digest, bytes: &Bytes) -> Option<Option<Item>> {
+        let is_kept = self.packer.find(Kind::Chunk, digest, 0).is_some() || self.catalog.has_files_of(digest);
+        let is_kept = is_kept || self.catalog.knows(Kind::Chunk, digest)?;
+        Some((!is_kept).then(|| self.item(Kind::Chunk, *digest, bytes.clone())))
     }
 
     /// Bytes as they go into a pack.

@@ -117,3 +117,79 @@ async fn a_damaged_index_file_costs_time_and_nothing_else() {
         assert_eq!(load(&store, &format!("a/{n}")).await.expect("load"), noise(n, 500));
     }
 }
+
+/// So many objects of 300 bytes that an index file of theirs is not read as a whole.
+const MANY: u64 = 66 * 30;
+
+async fn store_many(store: &ContentStorage, first: u64, batches: u64) {
+    for batch_number in 0..batches {
+        let mut batch = store.batch();
+        for n in 0..30 {
+            let n = first + batch_number * 30 + n;
+            batch.put(at(&format!("a/{n}")), noise(n, 300), PutOptions::default());
+        }
+        batch.commit().await.expect("commit");
+    }
+}
+
+async fn many_records() -> (Backend, ContentStorage) {
+    let backend = memory();
+    let store = create(&backend, small_chunks()).await;
+    store_many(&store, 0, 66).await;
+    (backend, store)
+}
+
+fn is_of(operation: &Operation, prefix: &str) -> bool {
+    matches!(operation, Operation::Load { location, .. } if location.as_str().starts_with(prefix))
+}
+
+async fn find(store: &ContentStorage, n: u64) -> bool {
+    store.find_digest(&format!("b3:{}", Digest::of(&noise(n, 300)))).await.is_ok()
+}
+
+#[tokio::test]
+async fn of_a_large_index_file_a_lookup_reads_one_block() {
+    let (backend, _) = many_records().await;
+    let recording = RecordingStorage::new(backend.clone());
+    let fresh = open(&(Arc::new(recording.clone()) as Backend)).await;
+    recording.take();
+    assert!(find(&fresh, 3).await);
+    let of_index: Vec<Operation> = recording.take().into_iter().filter(|op| is_of(op, "index/")).collect();
+    let [tail, Operation::Load { range: ByteRange::Span { start, end }, .. }] = &of_index[..] else {
+        panic!("{of_index:?}")
+    };
+    assert!(matches!(tail, Operation::Load { range: ByteRange::Last(_), .. }));
+    assert_eq!(end - start, 73 * 56);
+    // A block that was read once is in memory.
+    assert!(find(&fresh, 3).await);
+    assert_eq!(recording.count(|operation| is_of(operation, "index/")), 0);
+}
+
+#[tokio::test]
+async fn a_block_that_is_damaged_is_noticed_when_it_is_read_and_costs_time_only() {
+    let (backend, _) = many_records().await;
+    let index = files(&backend, "index/").await.pop().expect("one");
+    let packs = files(&backend, "packs/").await.len();
+    let sound = backend.load_bytes(&index, ByteRange::All).await.expect("load");
+    for at_byte in (8..8 + 60 * 1000).step_by(4567) {
+        let mut damaged = sound.to_vec();
+        damaged[at_byte] ^= 4;
+        backend.store_bytes(&index, damaged.into()).await.expect("damage");
+        let report = verify(&backend, false).await;
+        assert!(report.problems.iter().any(|problem| problem.file == index), "byte {at_byte}: {report:?}");
+    }
+    // No record is what it was.
+    let mut damaged = sound.to_vec();
+    damaged[8..8 + 60 * 1000].iter_mut().step_by(56).skip(1).for_each(|byte| *byte ^= 1);
+    backend.store_bytes(&index, damaged.into()).await.expect("damage");
+    let fresh = open(&backend).await;
+    for n in (0..MANY).step_by(97) {
+        assert!(find(&fresh, n).await, "{n}");
+        put(&fresh, &format!("b/{n}"), noise(n, 300), PutOptions::default()).await.expect("put");
+    }
+    assert_eq!(files(&backend, "packs/").await.len(), packs, "nothing is stored again");
+    // Whoever stores then adds one that is sound; the damaged one is left to be seen.
+    store_many(&fresh, MANY, 1).await;
+    assert_eq!(files(&backend, "index/").await.len(), 2);
+    assert!(find(&open(&backend).await, 5).await);
+}

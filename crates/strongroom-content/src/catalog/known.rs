@@ -1,0 +1,143 @@
+//! What a handle knows of packs, whole files and index files, in memory.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_storage::{Digest, ErrorKind, Location};
+
+use super::Found;
+use super::index_file::IndexFile;
+use super::recent::Recent;
+use crate::index::{Table, chunk_count};
+use crate::nonce::Nonce;
+use crate::paths;
+use crate::record::{DigestPrefix, Kind};
+
+/// All of it is a guess.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// When everything was last listed, by the monotonic clock.
+    pub learned: Option<Duration>,
+    /// All index files that are there and can be read.
+    pub indexes: HashMap<Nonce, Arc<IndexFile>>,
+    /// Those that turned out to be damaged; they are not tried again.
+    pub damaged: HashSet<Nonce>,
+    /// The index files that have something that no other has.
+    searched: Arc<[Arc<IndexFile>]>,
+    /// From the tails of packs in no index file.
+    pub recent: Recent,
+    /// All packs that are there; what an index file says of others is ignored.
+    pub packs: HashSet<Nonce>,
+    /// Whole files.
+    pub files: HashMap<Digest, Vec<Nonce>>,
+    /// Sizes of large objects that are there or were.
+    pub sizes: HashSet<u64>,
+    /// The whole files whose sizes are among them.
+    pub sized: HashSet<Nonce>,
+    /// How many chunks the chunked objects have that are there or were.
+    pub chunk_counts: BTreeSet<u32>,
+    /// What this handle has stored since the listing began that is under way.
+    new_packs: HashSet<Nonce>,
+    new_files: Vec<(Digest, Nonce)>,
+}
+
+impl Known {
+    /// What the tails of packs have under `prefix`, and the index files that may have more.
+    pub(super) fn search(&self, prefix: &DigestPrefix) -> (Vec<Found>, Arc<[Arc<IndexFile>]>) {
+        let found = match prefix.whole() {
+            Some(digest) => self.recent.find(&digest).collect(),
+            None => self.recent.search(prefix).collect(),
+        };
+        (found, self.searched())
+    }
+
+    pub(super) fn searched(&self) -> Arc<[Arc<IndexFile>]> {
+        self.searched.clone()
+    }
+
+    /// Leaves out what is in packs that are gone.
+    pub(super) fn keep_those_there(&self, found: &mut Vec<Found>) {
+        found.retain(|found| self.packs.contains(&found.place.pack));
+    }
+
+    /// Notes that an index file can't be read: that it is gone, or else that it is damaged. What it says must be learned anew.
+    pub(super) fn give_up(&mut self, file: &IndexFile, why: ErrorKind) {
+        self.indexes.remove(&file.nonce);
+        if why != ErrorKind::Missing {
+            self.damaged.insert(file.nonce);
+        }
+        self.learned = None;
+        self.choose();
+    }
+
+    /// Notes a new index file.
+    pub(super) fn add_index(&mut self, file: Arc<IndexFile>) {
+        self.chunk_counts.extend(file.directory.chunk_counts.iter());
+        self.indexes.insert(file.nonce, file);
+    }
+
+    /// Decides which index files are searched: the largest, and those with packs that are there and in none that is larger.
+    /// Returns the packs in index files.
+    pub(super) fn choose(&mut self) -> HashSet<Nonce> {
+        let mut files: Vec<&Arc<IndexFile>> = self.indexes.values().collect();
+        files.sort_unstable_by_key(|file| (std::cmp::Reverse(file.directory.records()), file.nonce));
+        let mut covered = HashSet::new();
+        files.retain(|file| {
+            let new = file.directory.packs.iter().filter(|pack| self.packs.contains(*pack) && !covered.contains(*pack));
+            let new: Vec<Nonce> = new.copied().collect();
+            covered.extend(&new);
+            !new.is_empty()
+        });
+        self.searched = files.into_iter().cloned().collect();
+        covered
+    }
+
+    /// Forgets what this handle has stored, because all that is there is about to be listed.
+    pub(super) fn begin_listing(&mut self) {
+        self.new_packs.clear();
+        self.new_files.clear();
+    }
+
+    /// Takes what was listed, and what this handle has stored meanwhile. Returns the packs whose tails must be read.
+    pub(super) fn take_listed(&mut self, packs: HashSet<Nonce>, files: &[Location], now: Duration) -> Vec<Nonce> {
+        self.packs = packs;
+        self.packs.extend(&self.new_packs);
+        self.files.clear();
+        for (digest, nonce) in files.iter().filter_map(paths::whole_file_of).chain(std::mem::take(&mut self.new_files))
+        {
+            self.add_file(digest, nonce);
+        }
+        self.learned = Some(now);
+        let covered = self.choose();
+        let Self { recent, packs, .. } = self;
+        recent.retain(|pack| packs.contains(pack) && !covered.contains(pack));
+        packs.iter().filter(|pack| !covered.contains(*pack) && !recent.contains(pack)).copied().collect()
+    }
+
+    /// Notes the index of a pack in no index file.
+    pub(super) fn add_table(&mut self, table: Table) {
+        for record in table.records.iter().filter(|record| record.kind == Kind::ChunkList) {
+            self.chunk_counts.insert(chunk_count(record.size));
+        }
+        self.recent.insert(table);
+    }
+
+    pub(super) fn add_file(&mut self, digest: Digest, nonce: Nonce) {
+        let nonces = self.files.entry(digest).or_default();
+        if !nonces.contains(&nonce) {
+            nonces.push(nonce);
+        }
+    }
+
+    pub(super) fn stored_pack(&mut self, table: Table) {
+        self.packs.insert(table.pack);
+        self.new_packs.insert(table.pack);
+        self.add_table(table);
+    }
+
+    pub(super) fn stored_file(&mut self, digest: Digest, nonce: Nonce) {
+        self.add_file(digest, nonce);
+        self.new_files.push((digest, nonce));
+    }
+}

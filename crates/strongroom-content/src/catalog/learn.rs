@@ -1,0 +1,130 @@
+//! Learning what is there: by listing packs, files and index files, and reading the indexes that are new.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use strongroom_storage::{Error, Location, Result};
+
+use super::Catalog;
+use super::index_file::IndexFile;
+use super::known::Known;
+use crate::index::Table;
+use crate::nonce::Nonce;
+use crate::pack;
+use crate::paths;
+use crate::session::Session;
+
+/// What was learned of the store longer ago than this is learned anew by the next session that wants to know.
+const AGE_MAX: Duration = Duration::from_secs(300);
+/// How many tails are read at once.
+const READS_AT_ONCE: usize = 16;
+/// How often index files are listed that go while they are read, because others merge them.
+const LISTINGS_MAX: usize = 4;
+
+impl Catalog {
+    /// Makes sure that what is known is not too old for `session`, and tells it what was seen on the way.
+    pub(crate) async fn learn_for(&self, session: &Session) -> Result<()> {
+        let now = self.host.monotonic();
+        let fresh = |known: &Known| known.learned.is_some_and(|at| now.saturating_sub(at) < AGE_MAX);
+        if fresh(&self.known()) {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        if fresh(&self.known()) {
+            return Ok(());
+        }
+        for location in self.list_and_read().await? {
+            session.saw(location);
+        }
+        session.note_files_known();
+        Ok(())
+    }
+
+    /// Tells `session` which whole files there are, unless it has been told, so that it can be said without asking again.
+    pub(crate) async fn list_files_for(&self, session: &Session) -> Result<()> {
+        if session.knows_files() {
+            return Ok(());
+        }
+        let listed = self.list(paths::FILES).await?;
+        let mut known = self.known();
+        for location in listed {
+            if let Some((digest, nonce)) = paths::whole_file_of(&location) {
+                known.add_file(digest, nonce);
+            }
+            session.saw(location);
+        }
+        session.note_files_known();
+        Ok(())
+    }
+
+    /// Learns everything anew, for a reader that did not find what it looked for.
+    pub(crate) async fn learn(&self) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        self.list_and_read().await.map(drop)
+    }
+
+    /// Lists packs, files and index files, and reads the indexes that are new. Returns what packs and files there are.
+    ///
+    /// Index files are listed first: so what they name and the listing of packs has not is gone.
+    async fn list_and_read(&self) -> Result<Vec<Location>> {
+        let now = self.host.monotonic();
+        self.known().begin_listing();
+        self.open_indexes().await?;
+        let mut seen = self.list(paths::PACKS).await?;
+        let packs: HashSet<Nonce> = seen.iter().filter_map(paths::pack_of).collect();
+        let files = self.list(paths::FILES).await?;
+        let uncovered = self.known().take_listed(packs, &files, now);
+        seen.extend(files);
+        let mut tails = stream::iter(uncovered)
+            .map(|pack| async move { Ok(Table { pack, records: pack::read_index(&*self.backend, &pack).await? }) })
+            .buffer_unordered(READS_AT_ONCE);
+        while let Some(table) = tails.next().await {
+            // A pack whose index can't be read is passed over; verification reports it.
+            if let Ok::<Table, Error>(table) = table {
+                self.known().add_table(table);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Opens the index files that are there and not known yet. One that is gone when it is to be opened was merged into
+    /// another, which is there by then.
+    async fn open_indexes(&self) -> Result<()> {
+        for _ in 0..LISTINGS_MAX {
+            let listed = self.list(paths::INDEX).await?;
+            let listed: HashSet<Nonce> =
+                listed.iter().filter_map(|location| location.file_name().parse().ok()).collect();
+            let new: Vec<Nonce> = {
+                let mut known = self.known();
+                known.indexes.retain(|nonce, _| listed.contains(nonce));
+                known.damaged.retain(|nonce| listed.contains(nonce));
+                let is_new = |nonce: &&Nonce| !known.indexes.contains_key(*nonce) && !known.damaged.contains(*nonce);
+                listed.iter().filter(is_new).copied().collect()
+            };
+            let opened: Vec<Result<IndexFile>> = stream::iter(new)
+                .map(|nonce| IndexFile::open(&self.backend, nonce))
+                .buffer_unordered(READS_AT_ONCE)
+                .collect()
+                .await;
+            let mut gone = false;
+            let mut known = self.known();
+            for file in opened {
+                // An index file is a hint: what is damaged is read from the packs instead.
+                match file {
+                    Ok(file) => known.add_index(Arc::new(file)),
+                    Err(error) => gone |= error.is_missing(),
+                }
+            }
+            if !gone {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Location>> {
+        self.backend.iter_contents(prefix).try_collect().await
+    }
+}

@@ -1,0 +1,110 @@
+//! An index file in the making: records come in the order of their digests and leave in blocks.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use strongroom_storage::Digest;
+
+use super::{BLOCK_BYTES, CHECKSUM_BYTES, FILTER_BITS, MAGIC, filter_bits};
+use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES};
+use crate::codec::Encoder;
+use crate::envelope::{self, MAGIC_BYTES};
+use crate::nonce::Nonce;
+use crate::record::{Kind, RECORD_BYTES};
+
+/// How many chunks the object has whose chunk list has `size` bytes.
+pub(crate) fn chunk_count(size: u32) -> u32 {
+    let items = (size as usize).saturating_sub(LIST_BODY_EXTRA_BYTES) / CHUNK_BYTES;
+    u32::try_from(items).unwrap_or(u32::MAX)
+}
+
+/// An index file in the making.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    packs: Vec<Nonce>,
+    chunk_counts: BTreeSet<u32>,
+    filter: Vec<u8>,
+    rows: Encoder,
+    /// What was not taken yet: at first the magic number, then records.
+    pending: Vec<u8>,
+    /// Where in it the block begins that is not full yet.
+    block: usize,
+    count: u64,
+}
+
+impl Builder {
+    /// Of these packs, with at most `most` records.
+    pub(crate) fn new(packs: Vec<Nonce>, most: usize) -> Self {
+        // More bits can't be told apart by a word of a digest.
+        let filter_bytes = (most * FILTER_BITS).div_ceil(8).clamp(1, 1 << 29);
+        Self {
+            packs,
+            chunk_counts: BTreeSet::new(),
+            filter: vec![0; filter_bytes],
+            rows: Encoder::default(),
+            pending: MAGIC.to_vec(),
+            block: MAGIC_BYTES,
+            count: 0,
+        }
+    }
+
+    /// Adds the next record, in its encoded form, with `pack` in the place of its pack.
+    pub(crate) fn push(&mut self, row: &[u8; RECORD_BYTES], pack: u32) {
+        let (Some(digest), Some(size)) = (row.first_chunk::<{ Digest::BYTES }>(), row[44..].first_chunk()) else {
+            return;
+        };
+        for bit in filter_bits(&Digest::from_bytes(*digest), self.filter.len()) {
+            self.filter[bit / 8] |= 1 << (bit % 8);
+        }
+        if row[52] == Kind::ChunkList as u8 {
+            self.chunk_counts.insert(chunk_count(u32::from_le_bytes(*size)));
+        }
+        self.pending.extend_from_slice(row);
+        let end = self.pending.len();
+        self.pending[end - RECORD_BYTES + 48..end - RECORD_BYTES + 52].copy_from_slice(&pack.to_le_bytes());
+        self.count += 1;
+        if end - self.block == BLOCK_BYTES {
+            self.close_block();
+        }
+    }
+
+    fn close_block(&mut self) {
+        let block = &self.pending[self.block..];
+        if !block.is_empty() {
+            self.rows.raw(&block[..8]);
+            self.rows.raw(&blake3::hash(block).as_bytes()[..CHECKSUM_BYTES]);
+            self.block = self.pending.len();
+        }
+    }
+
+    /// How much of the file could be taken.
+    pub(crate) fn ready(&self) -> usize {
+        self.block
+    }
+
+    /// Takes the part of the file that is done since the last time.
+    pub(crate) fn take(&mut self) -> Bytes {
+        let rest = self.pending.split_off(self.block);
+        self.block = 0;
+        std::mem::replace(&mut self.pending, rest).into()
+    }
+
+    /// The rest of the file.
+    pub(crate) fn finish(mut self) -> Bytes {
+        self.close_block();
+        let mut directory = Encoder::default();
+        directory.u64(self.count);
+        let count =
+            |count: usize| u32::try_from(count).expect("an index file has fewer of each than 32 bits can count");
+        directory.u32(count(self.packs.len()));
+        self.packs.iter().for_each(|pack| directory.nonce(pack));
+        directory.u32(count(self.chunk_counts.len()));
+        self.chunk_counts.iter().for_each(|chunks| directory.u32(*chunks));
+        directory.u32(count(self.filter.len()));
+        directory.raw(&self.filter);
+        directory.raw(&self.rows.finish());
+        let body_end = MAGIC_BYTES as u64 + self.count * RECORD_BYTES as u64;
+        self.pending.extend_from_slice(&envelope::seal(MAGIC, body_end, &directory.finish()));
+        self.pending.into()
+    }
+}
