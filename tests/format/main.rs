@@ -182,7 +182,7 @@ async fn everything_that_is_said_twice_agrees() {
         "objects": report.objects,
         "packs": report.packs,
         "files": report.files,
-        "indexes": 2,
+        "indexes": 1,
         "tags": 3,
     });
     assert_eq!(counts, expected);

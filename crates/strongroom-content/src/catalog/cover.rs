@@ -1,8 +1,13 @@
-//! Adding index files: a cold process is to read few tails.
+//! Adding index files: a cold process is to read few tails, and few index files.
+//!
+//! Whoever stores much covers what is in none, and merges smaller index files into the new one, so that each is larger than all
+//! smaller ones together: their number grows with the logarithm of the store. Then what was merged is deleted. That is safe
+//! beside writers and collectors, because nobody relies on an index file: what it says is in the packs as well, names are
+//! never used again, and the new one is durable and listed before an old one goes.
 
 use std::sync::{Arc, OnceLock};
 
-use strongroom_storage::{Error, Result, Source};
+use strongroom_storage::{Error, Location, Result, Source};
 
 use super::Catalog;
 use super::index_file::IndexFile;
@@ -15,6 +20,8 @@ use crate::paths;
 const UNCOVERED_PACKS_MAX: usize = 64;
 /// How many records, which are in memory: 32 MiB.
 const UNCOVERED_RECORDS_MAX: usize = 500_000;
+/// Index files with fewer records are merged whatever the size of the new one: 4 MiB.
+const SMALL_RECORDS: usize = 75_000;
 
 impl Catalog {
     /// Adds an index file if much stands in none.
@@ -27,15 +34,16 @@ impl Catalog {
         }
         let _turn = self.turn.lock().await;
         let failed = Arc::new(OnceLock::new());
-        let content = {
+        let (content, merged, superseded) = {
             let known = self.known();
             if !known.has_much_uncovered() {
                 return Ok(());
             }
+            let (merged, superseded) = known.to_be_merged();
             let (tables, note) = (known.recent.tables().to_vec(), failed.clone());
             let failed =
                 move |file: &Arc<IndexFile>, error: &Error| note.set((file.clone(), error.kind())).unwrap_or_default();
-            merge(tables, Vec::new(), |pack| known.packs.contains(pack), failed)
+            (merge(tables, merged.clone(), |pack| known.packs.contains(pack), failed), merged, superseded)
         };
         let nonce = Nonce::draw(&*self.host)?;
         let stored = self.backend.store(&paths::index(&nonce)?, Source::stream(content), &paths::once()).await;
@@ -46,10 +54,19 @@ impl Catalog {
             return Err(error);
         }
         let file = IndexFile::open(&self.backend, nonce).await?;
-        let mut known = self.known();
-        known.add_index(Arc::new(file));
-        let covered = known.choose();
-        known.recent.retain(|pack| !covered.contains(pack));
+        let mut gone: Vec<Location> = Vec::new();
+        {
+            let mut known = self.known();
+            known.add_index(Arc::new(file));
+            for old in merged.iter().chain(&superseded) {
+                known.indexes.remove(&old.nonce);
+                gone.push(paths::index(&old.nonce)?);
+            }
+            let covered = known.choose();
+            known.recent.retain(|pack| !covered.contains(pack));
+        }
+        // What is left there costs a reader a little time, and whoever covers next deletes it.
+        self.backend.delete_all(&gone).await.unwrap_or_default();
         Ok(())
     }
 }
@@ -57,5 +74,52 @@ impl Catalog {
 impl Known {
     fn has_much_uncovered(&self) -> bool {
         self.recent.len() > UNCOVERED_PACKS_MAX || self.recent.records() > UNCOVERED_RECORDS_MAX
+    }
+
+    /// The index files that go into the next one, and those whose packs stand in others or are gone.
+    fn to_be_merged(&self) -> (Vec<Arc<IndexFile>>, Vec<Arc<IndexFile>>) {
+        let mut files = self.searched().to_vec();
+        files.sort_unstable_by_key(|file| file.directory.records());
+        let superseded = self.indexes.values().filter(|file| !files.iter().any(|used| used.nonce == file.nonce));
+        let superseded = superseded.cloned().collect();
+        let sizes: Vec<usize> = files.iter().map(|file| file.directory.records()).collect();
+        files.truncate(merged(&sizes, self.recent.records()));
+        (files, superseded)
+    }
+}
+
+/// How many of the index files with so many records, ascending, go into a new one together with `records` that are in none.
+fn merged(sizes: &[usize], mut records: usize) -> usize {
+    let taken = sizes.iter().take_while(|size| {
+        let is_small = **size < SMALL_RECORDS || **size <= records;
+        records += **size;
+        is_small
+    });
+    taken.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_few_index_files_however_much_is_stored_and_a_record_is_seldom_written_again() {
+        for (uncovered, rounds) in [(64, 100_000), (20_000, 20_000), (UNCOVERED_RECORDS_MAX, 2000)] {
+            let (mut sizes, mut total, mut written) = (Vec::new(), 0, 0);
+            for _ in 0..rounds {
+                let taken = merged(&sizes, uncovered);
+                let new = uncovered + sizes.drain(..taken).sum::<usize>();
+                sizes.push(new);
+                sizes.sort_unstable();
+                total += uncovered;
+                written += new;
+                let doublings = (total / SMALL_RECORDS + 1).ilog2() as usize;
+                assert!(sizes.len() <= doublings + 2, "{sizes:?} of {total}");
+            }
+            assert_eq!(sizes.iter().sum::<usize>(), total);
+            // What is small is written again and again, but then it is 4 MiB.
+            let small = rounds * SMALL_RECORDS;
+            assert!(written <= small + total * (total / uncovered).ilog2() as usize, "{written} of {total}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod index;
 mod lagging;
 mod lists;
 mod many;
+mod merging;
 mod names;
 mod opening;
 mod requests;

@@ -6,7 +6,7 @@ use strongroom_content::{Layout, PutOptions, Version};
 use strongroom_storage::{DigestSet, Digests, ExternalStorage, StoreMode, StoreOptions};
 
 use crate::collector::{all_content, publish_list};
-use crate::support::{Backend, Step, at, layout, namespace, noise, open, put};
+use crate::support::{Backend, Step, at, files, layout, namespace, noise, open, put};
 
 fn nothing(_: &Backend) -> BoxFuture<'_, ()> {
     async {}.boxed()
@@ -34,6 +34,25 @@ fn fill_a_namespace(backend: &Backend) -> BoxFuture<'_, ()> {
         }
     }
     .boxed()
+}
+
+/// An index file, and so many packs in none that the next one is merged with it.
+fn fill_index_files(backend: &Backend) -> BoxFuture<'_, ()> {
+    async move {
+        let store = open(backend).await;
+        while files(backend, "index/").await.is_empty() {
+            put(&store, "packs/any", noise(rounds(backend).await, 300), PutOptions::default()).await.expect("put");
+        }
+        for _ in 0..64 {
+            put(&store, "packs/any", noise(rounds(backend).await, 300), PutOptions::default()).await.expect("put");
+        }
+    }
+    .boxed()
+}
+
+/// Another number for each pack.
+async fn rounds(backend: &Backend) -> u64 {
+    70_000 + files(backend, "packs/").await.len() as u64
 }
 
 /// In this order on one store, whose chunks are small.
@@ -164,5 +183,10 @@ pub const STEPS: &[Step] = &[
         name: "commit to a large namespace",
         prepare: fill_a_namespace,
         work: |store| async { put(store, "many/000", noise(7, 700), PutOptions::default()).await }.boxed(),
+    },
+    Step {
+        name: "merge index files",
+        prepare: fill_index_files,
+        work: |store| async { store.store_bytes(&at("a/last"), noise(80, 500)).await.map(drop) }.boxed(),
     },
 ];
