@@ -162,6 +162,19 @@ impl ExternalStorage for FileStorage {
         Ok(Metadata::new(found.len()).with_modified(found.modified().ok()))
     }
 
+    async fn exists(&self, location: &Location) -> Result<bool> {
+        if let Some(found) = self.place.look_up_cached(location)? {
+            return Ok(found.is_some());
+        }
+        let location = location.clone();
+        self.on_thread(move |place| match place.look_up("exists", &location) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
     async fn delete(&self, location: &Location) -> Result<()> {
         let location = location.clone();
         self.on_thread(move |place| {
