@@ -13,7 +13,7 @@ pub(crate) const CHUNK_MAX_BYTES: u32 = 1 << 26;
 /// A list with more bytes than this is kept in a pack instead of in the name's entry.
 const INLINE_LIST_BYTES: usize = 1 << 10;
 /// Bytes of an encoded [`Place`].
-const PLACE_BYTES: usize = Nonce::BYTES + 8 + 4 + 1;
+pub(crate) const PLACE_BYTES: usize = Nonce::BYTES + 8 + 4 + 1;
 /// Bytes of an encoded [`Chunk`].
 pub(crate) const CHUNK_BYTES: usize = 32 + 4 + PLACE_BYTES;
 
@@ -174,6 +174,16 @@ impl<T: ListItem> List<T> {
             }
             _ => Err(Malformed("it names an unknown form of list")),
         }
+    }
+
+    /// Passes over one.
+    pub(crate) fn skip(input: &mut Decoder<'_>) -> Decoded<()> {
+        let length = match input.u8()? {
+            0 => input.count(T::BYTES)? * T::BYTES,
+            1 => PLACE_BYTES + 4,
+            _ => return Err(Malformed("it names an unknown form of list")),
+        };
+        input.raw(length).map(drop)
     }
 }
 

@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use strongroom_storage::Digest;
 
-use crate::chunk::{CHUNK_MAX_BYTES, Cell, Chunk, GRID_BYTES, List, Place};
+use crate::chunk::{CHUNK_MAX_BYTES, Cell, Chunk, GRID_BYTES, List, PLACE_BYTES, Place};
 use crate::codec::{Decoded, Decoder, Encoder, Malformed};
 use crate::nonce::Nonce;
 
 /// The largest content that is kept inline, in the run itself, in bytes.
 pub(crate) const INLINE_MAX_BYTES: usize = 256;
+
+/// What an encoded [`Content`] has before its body.
+const DIGEST_AND_SIZE_BYTES: usize = 32 + 8;
 
 /// What stands under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +110,21 @@ impl Content {
         let content = Self { digest, size, body };
         content.check()?;
         Ok(content)
+    }
+
+    /// Passes over what follows the byte `kind`.
+    pub(crate) fn skip(kind: u8, input: &mut Decoder<'_>) -> Decoded<()> {
+        input.raw(DIGEST_AND_SIZE_BYTES)?;
+        match kind {
+            1 => input.short_bytes().map(drop),
+            2 => input.raw(PLACE_BYTES).map(drop),
+            3 => List::<Chunk>::skip(input),
+            4 => {
+                input.nonce()?;
+                List::<Cell>::skip(input)
+            }
+            _ => Err(Malformed("it names an unknown kind of entry")),
+        }
     }
 
     /// Whether the parts fit together, so that no reader has to ask again.

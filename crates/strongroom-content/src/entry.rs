@@ -66,6 +66,18 @@ impl Entry {
         };
         Ok(Self { name, version, time, object })
     }
+
+    /// Passes over what follows name and version, looking at no more than needed to know where it ends.
+    pub(crate) fn skip_rest(input: &mut Decoder<'_>) -> Decoded<()> {
+        input.i64()?;
+        match input.u8()? {
+            0 => Ok(()),
+            kind => {
+                Content::skip(kind, input)?;
+                Attributes::skip(input)
+            }
+        }
+    }
 }
 
 /// Facts about an object beside its bytes: small values under short keys.
@@ -215,6 +227,14 @@ impl Attributes {
             Err(Malformed("an attribute in it stands twice"))
         }
     }
+
+    fn skip(input: &mut Decoder<'_>) -> Decoded<()> {
+        for _ in 0..input.u16()? {
+            input.short_bytes()?;
+            input.short_bytes()?;
+        }
+        Ok(())
+    }
 }
 
 fn nanoseconds_since_1970(time: SystemTime) -> Option<i64> {
@@ -242,7 +262,10 @@ pub(crate) fn from_microseconds(microseconds: i64) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strongroom_storage::DigestSet;
+    use crate::chunk::{Chunk, List, Method, Place};
+    use crate::content::Body;
+    use crate::nonce::Nonce;
+    use strongroom_storage::{Digest, DigestSet};
 
     #[test]
     fn an_entry_reads_back() {
@@ -267,6 +290,44 @@ mod tests {
         assert!(read.digests().md5.is_some() && read.digests().sha256.is_some());
         for end in 0..bytes.len() {
             assert!(Entry::decode(&mut Decoder::new(&bytes[..end])).is_err());
+        }
+    }
+
+    #[test]
+    fn an_entry_of_any_kind_is_passed_over_to_where_it_ends() {
+        let place = Place { pack: Nonce::from_bytes([1; 16]), offset: 8, stored: 5, method: Method::Plain };
+        let chunk = Chunk { digest: Digest::of(b"x"), size: 5, place };
+        let bodies = [
+            Body::Inline(Bytes::from_static(b"12345")),
+            Body::Packed(place),
+            Body::Chunked(List::Inline(vec![chunk; 3])),
+            Body::Chunked(List::Packed(place, 5)),
+            Body::Whole(place.pack, List::Inline(vec![[0; 32]; 2])),
+            Body::Whole(place.pack, List::Packed(place, 5)),
+        ];
+        let objects = bodies.into_iter().map(|body| {
+            let size = match body {
+                Body::Chunked(_) => 15,
+                Body::Whole(..) => 2 << 20,
+                _ => 5,
+            };
+            let attributes = Attributes::default().with_executable(true).with_modified(Some(UNIX_EPOCH));
+            Some(Object { content: Content { digest: Digest::of(b"x"), size, body }, attributes })
+        });
+        for object in objects.chain([None]) {
+            let mut out = Encoder::default();
+            Entry { name: "a".into(), version: 1, time: 2, object }.encode(&mut out);
+            let bytes = out.finish();
+            let mut input = Decoder::new(&bytes);
+            Entry::decode(&mut input).expect("sound");
+            assert!(input.is_empty());
+            let rest = &bytes[2 + 1 + 8..];
+            let mut input = Decoder::new(rest);
+            Entry::skip_rest(&mut input).expect("sound");
+            assert!(input.is_empty());
+            for end in 0..rest.len() {
+                assert!(Entry::skip_rest(&mut Decoder::new(&rest[..end])).is_err());
+            }
         }
     }
 

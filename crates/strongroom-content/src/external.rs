@@ -12,6 +12,7 @@ use strongroom_storage::{
 };
 
 use crate::batch::PutOptions;
+use crate::namespace::Namespace;
 use crate::store::ContentStorage;
 
 #[async_trait]
@@ -39,6 +40,11 @@ impl ExternalStorage for ContentStorage {
 
     async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
         self.find_for("load", location).await?.load_bytes(range).await
+    }
+
+    async fn exists(&self, location: &Location) -> Result<bool> {
+        let (namespace, name) = Namespace::split_text(location);
+        self.inner.names.current_in(namespace).await?.contains(name).await
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

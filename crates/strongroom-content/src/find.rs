@@ -13,7 +13,7 @@ use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
 use crate::paths::{self, EncodedNamespace};
-use crate::run::{Merge, Run};
+use crate::run::Merge;
 use crate::store::{ContentStorage, Inner};
 
 impl ContentStorage {
@@ -26,9 +26,8 @@ impl ContentStorage {
     }
 
     pub(crate) async fn find_for(&self, operation: &'static str, location: &Location) -> Result<ObjectRef> {
-        let (namespace, name) = Namespace::split(location);
-        let state = self.inner.names.current(&LogName::Namespace(namespace), None).await?;
-        let entry = state.get(name).await?;
+        let (namespace, name) = Namespace::split_text(location);
+        let entry = self.inner.names.current_in(namespace).await?.get(name).await?;
         entry
             .and_then(|entry| ObjectRef::named(self.inner.clone(), location.clone(), entry))
             .ok_or_else(|| Error::missing(operation, location))
@@ -140,7 +139,7 @@ impl Inner {
             if paths::version_of(&location).is_none() {
                 continue;
             }
-            let header = match Run::open(&self.backend, location.clone()).await {
+            let header = match self.names.runs.open(location.clone()).await {
                 Ok(run) => run.header,
                 Err(error) if error.is_missing() => continue,
                 Err(error) if error.kind() == ErrorKind::Corrupt => {

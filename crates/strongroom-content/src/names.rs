@@ -2,27 +2,26 @@
 
 mod commit;
 mod head;
+mod kept;
 mod queue;
+mod state;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strongroom_storage::{Error, ErrorKind, ExternalStorage, Host, Location, Result};
 
 use crate::config::Compression;
-use crate::entry::Entry;
 use crate::namespace::Namespace;
 use crate::paths::{self, EncodedNamespace};
-use crate::run::{Cursor, Merge, Run};
+use crate::run::{Run, Runs};
 use crate::session::Epoch;
 
 pub(crate) use commit::{Action, Change, CommitInfo, Expected, Published, changed};
+use kept::{Kept, KeptStates};
 pub(crate) use queue::{CommitQueue, Request};
-
-/// How many namespaces' states a handle keeps.
-const KEPT_STATES: usize = 4096;
+pub(crate) use state::State;
 
 /// Which history: a namespace's, or that of the tags.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,84 +49,18 @@ impl fmt::Display for LogName {
     }
 }
 
-/// The names of a namespace at one version.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
-    /// The version; 0 if nothing was ever committed.
-    pub version: u64,
-    /// Its live runs, the newest first.
-    pub runs: Vec<Arc<Run>>,
-}
-
-impl State {
-    const EMPTY: Self = Self { version: 0, runs: Vec::new() };
-
-    /// The entry of `name`, also of a removed one where that is still known.
-    pub(crate) async fn entry(&self, name: &str) -> Result<Option<Entry>> {
-        for run in &self.runs {
-            if let Some(entry) = run.get(name).await? {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The entry of `name` if there is an object under it.
-    pub(crate) async fn get(&self, name: &str) -> Result<Option<Entry>> {
-        Ok(self.entry(name).await?.filter(|entry| entry.object.is_some()))
-    }
-
-    /// All entries from `from` on, in order, removed ones too.
-    pub(crate) async fn entries(&self, from: &str) -> Result<Merge> {
-        let mut cursors = Vec::with_capacity(self.runs.len());
-        for run in &self.runs {
-            cursors.push(Cursor::seek(run.clone(), from).await?);
-        }
-        Ok(Merge::new(cursors))
-    }
-
-    /// The next entry with an object whose name begins with `prefix`.
-    pub(crate) async fn next_object(merge: &mut Merge, prefix: &str) -> Result<Option<Entry>> {
-        while let Some(entry) = merge.next().await? {
-            if !entry.name.starts_with(prefix) {
-                return Ok(None);
-            }
-            if entry.object.is_some() {
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The size of its runs, in bytes.
-    fn size(&self) -> u64 {
-        self.runs.iter().map(|run| run.size).sum()
-    }
-}
-
-/// What a handle knows of a namespace.
-#[derive(Debug)]
-struct Kept {
-    state: Arc<State>,
-    /// Where the version after it would be.
-    next: Location,
-    /// When the head was last found without relying on what was known before, by the monotonic clock.
-    answered: Duration,
-    /// And in which epoch.
-    epoch: u64,
-}
-
 /// All histories of a store, as one handle sees them.
 #[derive(Debug)]
 pub(crate) struct NameLog {
     backend: Arc<dyn ExternalStorage>,
+    pub runs: Arc<Runs>,
     host: Arc<dyn Host>,
     folds_case: bool,
     compression: Compression,
     epoch: Epoch,
     /// A known head may be built on by asking for its successor for so long: pruning can't have reached it.
     head_age_max: Duration,
-    kept: Mutex<HashMap<LogName, Kept>>,
+    kept: Mutex<KeptStates>,
 }
 
 impl NameLog {
@@ -139,31 +72,56 @@ impl NameLog {
         grace: Duration,
         epoch: Epoch,
     ) -> Self {
-        Self { backend, host, folds_case, compression, epoch, head_age_max: grace / 2, kept: Mutex::default() }
+        let (runs, head_age_max) = (Arc::new(Runs::new(backend.clone())), grace / 2);
+        Self { backend, runs, host, folds_case, compression, epoch, head_age_max, kept: Mutex::default() }
     }
 
     /// The newest state of `log`.
     ///
     /// With `since`, only a head that was found in that epoch or a later one is built on.
     pub(crate) async fn current(&self, log: &LogName, since: Option<u64>) -> Result<Arc<State>> {
-        let (now, epoch) = (self.host.monotonic(), self.epoch.now());
-        let known = {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.get(log)
-                .filter(|kept| now.saturating_sub(kept.answered) < self.head_age_max)
-                .filter(|kept| since.is_none_or(|since| kept.epoch >= since))
-                .map(|kept| (kept.state.clone(), kept.next.clone(), kept.answered, kept.epoch))
-        };
-        if let Some((state, next, answered, epoch)) = known {
-            if !self.backend.exists(&next).await? {
-                return Ok(state);
-            }
-            let encoded = log.encode(self.folds_case);
-            let head = self.climb(&encoded, state.version + 1).await?;
-            if let Ok(state) = self.load(log, &encoded, head, &state.runs).await? {
-                return self.keep(log, &encoded, state, answered, epoch);
-            }
+        let known = self.kept().get(log).filter(|kept| since.is_none_or(|since| kept.epoch >= since)).cloned();
+        match self.unless_superseded(known).await? {
+            Known::Newest(state) => Ok(state),
+            Known::Superseded(kept) => self.follow(log, kept).await,
+            Known::No => self.find(log).await,
         }
+    }
+
+    /// The newest state of the namespace with this text.
+    pub(crate) async fn current_in(&self, namespace: &str) -> Result<Arc<State>> {
+        let known = self.kept().namespace(namespace).cloned();
+        let log = || Namespace::parse(namespace).map(LogName::Namespace);
+        match self.unless_superseded(known).await? {
+            Known::Newest(state) => Ok(state),
+            Known::Superseded(kept) => self.follow(&log()?, kept).await,
+            Known::No => self.find(&log()?).await,
+        }
+    }
+
+    /// Whether what is known is the newest.
+    async fn unless_superseded(&self, known: Option<Kept>) -> Result<Known> {
+        let now = self.host.monotonic();
+        match known.filter(|kept| now.saturating_sub(kept.answered) < self.head_age_max) {
+            None => Ok(Known::No),
+            Some(kept) if self.backend.exists(&kept.next).await? => Ok(Known::Superseded(kept)),
+            Some(kept) => Ok(Known::Newest(kept.state)),
+        }
+    }
+
+    /// The newest state, where the version after the one that is known is there.
+    async fn follow(&self, log: &LogName, kept: Kept) -> Result<Arc<State>> {
+        let encoded = log.encode(self.folds_case);
+        let head = self.climb(&encoded, kept.state.version + 1).await?;
+        match self.load(log, &encoded, head, &kept.state.runs).await? {
+            Ok(state) => self.keep(log, &encoded, state, kept.answered, kept.epoch),
+            Err(_) => self.find(log).await,
+        }
+    }
+
+    /// The newest state, relying on nothing known before.
+    async fn find(&self, log: &LogName) -> Result<Arc<State>> {
+        let (now, epoch) = (self.host.monotonic(), self.epoch.now());
         let encoded = log.encode(self.folds_case);
         // A head whose runs are pruned while they are read has moved on; look again.
         for _ in 0..8 {
@@ -194,7 +152,7 @@ impl NameLog {
     pub(crate) async fn run(&self, log: &LogName, version: u64) -> Result<Option<Arc<Run>>> {
         let encoded = log.encode(self.folds_case);
         let location = paths::version(&encoded, version)?;
-        match Run::open(&self.backend, location).await {
+        match self.runs.open(location).await {
             Ok(run) => check_identity(run, log, version).map(|run| Some(Arc::new(run))),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
@@ -225,7 +183,7 @@ impl NameLog {
         while next > 0 {
             let run = match known.iter().find(|run| run.header.version == next) {
                 Some(run) => run.clone(),
-                None => match Run::open(&self.backend, paths::version(encoded, next)?).await {
+                None => match self.runs.open(paths::version(encoded, next)?).await {
                     Ok(run) => Arc::new(check_identity(run, log, next)?),
                     Err(error) if error.is_missing() => return Ok(Err(next)),
                     Err(error) => return Err(error),
@@ -247,30 +205,33 @@ impl NameLog {
     ) -> Result<Arc<State>> {
         let state = Arc::new(state);
         let next = paths::version(encoded, state.version + 1)?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_STATES && !kept.contains_key(log) {
-            kept.clear();
-        }
-        match kept.get_mut(log) {
-            Some(known) if known.state.version > state.version => {}
-            _ => {
-                kept.insert(log.clone(), Kept { state: state.clone(), next, answered, epoch });
-            }
-        }
+        self.kept().insert(log, Kept::new(state.clone(), next, answered, epoch));
         Ok(state)
     }
 
     /// Keeps the state that follows the one that is known.
     fn keep_next(&self, log: &LogName, encoded: &EncodedNamespace, state: State) -> Result<()> {
         let next = paths::version(encoded, state.version + 1)?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kept.get_mut(log)
-            && known.state.version + 1 == state.version
-        {
-            (known.state, known.next) = (Arc::new(state), next);
+        let mut kept = self.kept();
+        if let Some(known) = kept.get(log).filter(|known| known.state.version + 1 == state.version) {
+            let follower = Kept::new(Arc::new(state), next, known.answered, known.epoch);
+            kept.insert(log, follower);
         }
         Ok(())
     }
+
+    fn kept(&self) -> MutexGuard<'_, KeptStates> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of the newest version.
+enum Known {
+    No,
+    /// This is it.
+    Newest(Arc<State>),
+    /// There is one after this.
+    Superseded(Kept),
 }
 
 /// A run that was moved to another's place would be read as another version's.

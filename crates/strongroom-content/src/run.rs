@@ -1,7 +1,11 @@
 //! Runs: immutable files of sorted entries, the result of one or more commits.
 
+mod build;
+mod cursor;
+mod entries;
 mod keys;
 mod reader;
+mod runs;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -17,8 +21,12 @@ use crate::names::LogName;
 use crate::namespace::Namespace;
 use crate::nonce::Nonce;
 
-pub(crate) use reader::{Cursor, Merge, Run};
-pub(crate) use writer::RunWriter;
+pub(crate) use build::Build;
+pub(crate) use cursor::{Cursor, Merge};
+pub(crate) use entries::{Drafts, Entries, EntryRef};
+pub(crate) use reader::Run;
+pub(crate) use runs::Runs;
+use writer::RunWriter;
 
 /// The magic number of runs.
 pub(crate) const MAGIC: Magic = b"SRRUN00\n";

@@ -1,7 +1,6 @@
 //! Many objects at once: found with one look at each namespace, read in the order in which they lie.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -9,11 +8,12 @@ use futures::{StreamExt, stream};
 use strongroom_storage::{ByteRange, Location, Result};
 
 use crate::chunk::Chunk;
+use crate::codec::Decoded;
 use crate::content::Body;
-use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
 use crate::read::neighbours;
+use crate::run::EntryRef;
 use crate::store::ContentStorage;
 
 /// How many requests are under way at once.
@@ -29,22 +29,59 @@ impl ContentStorage {
     /// # Errors
     /// Those of the backend; [`Corrupt`](strongroom_storage::ErrorKind::Corrupt) if a history is damaged.
     pub async fn find_all(&self, locations: &[Location]) -> Result<Vec<Option<ObjectRef>>> {
-        let mut states: HashMap<Namespace, Arc<State>> = HashMap::new();
-        let mut found = Vec::with_capacity(locations.len());
-        for location in locations {
-            let (namespace, name) = Namespace::split_text(location);
-            let state = match states.get(namespace) {
-                Some(state) => state.clone(),
-                None => {
-                    let namespace = Namespace::of(location);
-                    let state = self.inner.names.current(&LogName::Namespace(namespace.clone()), None).await?;
-                    states.entry(namespace).or_insert(state).clone()
-                }
-            };
-            let entry = state.get(name).await?;
-            found.push(entry.and_then(|entry| ObjectRef::named(self.inner.clone(), location.clone(), entry)));
-        }
+        let mut found: Vec<Option<ObjectRef>> = Vec::new();
+        found.resize_with(locations.len(), || None);
+        let mut each = |at: usize, entry: EntryRef<'_>| {
+            found[at] = ObjectRef::named(self.inner.clone(), locations[at].clone(), entry.decode()?);
+            Ok(())
+        };
+        self.look_up(locations, &mut each).await?;
         Ok(found)
+    }
+
+    /// Whether there are objects at `locations`, in their order. Each namespace is looked at once.
+    ///
+    /// # Errors
+    /// As for [`find_all`](Self::find_all).
+    pub async fn exists_all(&self, locations: &[Location]) -> Result<Vec<bool>> {
+        let mut found = vec![false; locations.len()];
+        let mut each = |at: usize, _: EntryRef<'_>| {
+            found[at] = true;
+            Ok(())
+        };
+        self.look_up(locations, &mut each).await?;
+        Ok(found)
+    }
+
+    /// Gives `each` the entries of the objects that there are at `locations`, in any order.
+    async fn look_up(
+        &self,
+        locations: &[Location],
+        each: &mut (dyn FnMut(usize, EntryRef<'_>) -> Decoded<()> + Send),
+    ) -> Result<()> {
+        let mut names: Vec<&[u8]> = Vec::with_capacity(locations.len());
+        let mut namespaces: HashMap<&str, Vec<usize>> = HashMap::new();
+        // Where many are asked for, they are mostly of one namespace.
+        let mut last: Option<(&str, Vec<usize>)> = None;
+        for (at, location) in locations.iter().enumerate() {
+            let (namespace, name) = Namespace::split_text(location);
+            names.push(name.as_bytes());
+            match &mut last {
+                Some((last, positions)) if *last == namespace => positions.push(at),
+                _ => {
+                    let mut positions = namespaces.remove(namespace).unwrap_or_default();
+                    positions.push(at);
+                    let before = last.replace((namespace, positions));
+                    namespaces.extend(before);
+                }
+            }
+        }
+        namespaces.extend(last);
+        for (namespace, positions) in namespaces {
+            let state = self.inner.names.current_in(namespace).await?;
+            state.get_all(&names, positions, &mut |at, entry| entry.map_or(Ok(()), |entry| each(at, entry))).await?;
+        }
+        Ok(())
     }
 
     /// The content of `objects`, verified, each with its position among them, in an order that suits the backend: what lies

@@ -5,15 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_storage::{Error, ErrorKind, Location, Result, Source};
+use strongroom_storage::{Error, ErrorKind, Location, Result};
 
 use super::queue::{Outcome, Queued, Request};
 use super::{LogName, NameLog, State};
+use crate::codec::Decoded;
 use crate::entry::{Entry, Object};
 use crate::envelope::TAIL_BYTES;
 use crate::nonce::Nonce;
 use crate::paths::{self, EncodedNamespace};
-use crate::run::{Cursor, Header, Merge, Run, RunWriter};
+use crate::run::{Build, Cursor, Drafts, Entries, EntryRef, Header, Merge};
 
 /// While a namespace's whole state has fewer bytes than this, every commit writes all of it, so that one file is enough to
 /// read it.
@@ -27,6 +28,32 @@ pub(crate) struct Change {
     pub name: Arc<str>,
     pub action: Action,
     pub expected: Expected,
+}
+
+impl Change {
+    /// What the name's entry comes to have where expectations are met: nothing if it stays what it is.
+    fn effect(&self, present: Option<EntryRef<'_>>) -> Decoded<Option<Option<Object>>> {
+        let passes = match (&self.expected, present) {
+            (Expected::AbsentOrPass, Some(_)) | (Expected::PresentOrPass, None) => true,
+            (Expected::PutByOrPass(versions), present) => {
+                !present.is_some_and(|entry| versions.contains(&entry.version()))
+            }
+            _ => false,
+        };
+        if passes {
+            return Ok(None);
+        }
+        Ok(match (&self.action, present) {
+            (Action::Remove, present) => present.map(|_| None),
+            (Action::Put(object), None) => Some(Some(object.clone())),
+            (Action::Put(object), Some(entry)) => {
+                let known = entry.decode()?.object;
+                let object = known.iter().fold(object.clone(), |object, known| object.with_digests_of(known));
+                let again = matches!(self.expected, Expected::PutByOrPass(_));
+                (again || known.as_ref() != Some(&object)).then_some(Some(object))
+            }
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -125,15 +152,15 @@ impl NameLog {
             ));
         }
         let (entries, outcomes) = self.effective_of(log, &state, requests, version).await;
-        if entries.is_empty() {
+        if entries.len() == 0 {
             return Ok(Some(outcomes));
         }
         let location = paths::version(&encoded, version)?;
-        let pieces = self.build(log, &state, entries, info, version).await?;
-        match self.backend.store(&location, Source::Pieces(pieces.clone()), &paths::once()).await {
+        let (source, pieces) = self.build(log, &state, entries, info, version).await?.into_source().await?;
+        match self.backend.store(&location, source, &paths::once()).await {
             Ok(_) => {
                 // If it can't be kept, it is read.
-                self.note_published(log, &encoded, &state, location, &pieces).unwrap_or_default();
+                self.note_published(log, &encoded, &state, location, &pieces.unwrap_or_default()).unwrap_or_default();
                 Ok(Some(outcomes))
             }
             Err(error) if error.is_already_exists() => Ok(self.is_own(&location, info).await?.then_some(outcomes)),
@@ -153,8 +180,8 @@ impl NameLog {
         state: &State,
         requests: &[Queued],
         version: u64,
-    ) -> (Vec<Entry>, Vec<Result<Outcome>>) {
-        let mut entries: Vec<Entry> = Vec::new();
+    ) -> (Drafts, Vec<Result<Outcome>>) {
+        let mut entries = Drafts::default();
         let mut outcomes = Vec::with_capacity(requests.len());
         let mut names: HashSet<&str> = HashSet::new();
         for queued in requests {
@@ -166,20 +193,17 @@ impl NameLog {
             if requests.len() > 1 {
                 names.extend(changes.iter().map(|change| &*change.name));
             }
+            let before = entries.len();
             // What one can't have, or can't find out, is no reason for the others to fail.
-            let more = match self.effective(log, state, changes, info, version).await {
-                Ok(more) => more,
-                Err(error) => {
-                    outcomes.push(Err(error));
-                    continue;
-                }
-            };
-            let made = !more.is_empty();
+            if let Err(error) = self.effective(log, state, changes, info, version, &mut entries).await {
+                entries.truncate(before);
+                outcomes.push(Err(error));
+                continue;
+            }
+            let made = entries.len() > before;
             let version = if made { version } else { state.version };
             outcomes.push(Ok(Outcome::Published(Published { version, made })));
-            entries.extend(more);
         }
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         (entries, outcomes)
     }
 
@@ -192,10 +216,10 @@ impl NameLog {
         location: Location,
         pieces: &[Bytes],
     ) -> Result<()> {
-        if pieces.iter().map(Bytes::len).sum::<usize>() as u64 > TAIL_BYTES {
+        if pieces.is_empty() || pieces.iter().map(Bytes::len).sum::<usize>() as u64 > TAIL_BYTES {
             return Ok(());
         }
-        let run = Arc::new(Run::from_bytes(&self.backend, location, pieces.concat().into())?);
+        let run = Arc::new(self.runs.opened(location, pieces.concat().into())?);
         let Header { version, first, .. } = run.header;
         let older = state.runs.iter().filter(|older| older.header.version < first);
         let runs = std::iter::once(&run).chain(older).cloned().collect();
@@ -208,19 +232,19 @@ impl NameLog {
     /// As for [`publish`](Self::publish).
     pub(crate) async fn check(&self, log: &LogName, changes: &[Change], info: &CommitInfo) -> Result<()> {
         let state = self.current(log, None).await?;
-        self.effective(log, &state, changes, info, state.version + 1).await.map(drop)
+        self.effective(log, &state, changes, info, state.version + 1, &mut Drafts::default()).await
     }
 
     /// Whether the run at `location` is the one that this commit tried to create.
     async fn is_own(&self, location: &Location, info: &CommitInfo) -> Result<bool> {
-        match Run::open(&self.backend, location.clone()).await {
+        match self.runs.open(location.clone()).await {
             Ok(run) => Ok(run.header.commit == info.id),
             Err(error) if error.is_missing() => Ok(false),
             Err(error) => Err(error.with_outcome_unknown()),
         }
     }
 
-    /// The entries that `changes` come to on top of `state`: expectations checked, and without those that change nothing.
+    /// Adds to `entries` what `changes` come to on top of `state`: expectations checked, and without those that change nothing.
     async fn effective(
         &self,
         log: &LogName,
@@ -228,47 +252,38 @@ impl NameLog {
         changes: &[Change],
         info: &CommitInfo,
         version: u64,
-    ) -> Result<Vec<Entry>> {
-        let mut entries = Vec::with_capacity(changes.len());
-        for change in changes {
-            let present = state.get(&change.name).await?;
-            match (&change.expected, &present) {
-                (Expected::Absent, Some(_)) => {
-                    return Err(Error::already_exists(info.operation, self.subject(log, &change.name)));
+        entries: &mut Drafts,
+    ) -> Result<()> {
+        let names: Vec<&[u8]> = changes.iter().map(|change| change.name.as_bytes()).collect();
+        // Of what is refused, the first is named.
+        let mut refused: Option<(usize, Error)> = None;
+        let mut found = |at: usize, present: Option<EntryRef<'_>>| {
+            let change = &changes[at];
+            if let Err(error) = self.expect(log, change, present, info) {
+                if refused.as_ref().is_none_or(|(first, _)| at < *first) {
+                    refused = Some((at, error));
                 }
-                (Expected::Present, None) => {
-                    return Err(Error::missing(info.operation, self.subject(log, &change.name)));
-                }
-                (Expected::PutBy(version), present)
-                    if present.as_ref().is_none_or(|entry| entry.version != *version) =>
-                {
-                    let what = if present.is_some() { "replaced" } else { "removed" };
-                    return Err(changed(info.operation, self.subject(log, &change.name), what));
-                }
-                (Expected::AbsentOrPass, Some(_)) | (Expected::PresentOrPass, None) => continue,
-                (Expected::PutByOrPass(versions), present)
-                    if !present.as_ref().is_some_and(|entry| versions.contains(&entry.version)) =>
-                {
-                    continue;
-                }
-                _ => {}
+            } else if let Some(object) = change.effect(present)? {
+                entries.push(&Entry { name: change.name.clone(), version, time: info.time, object });
             }
-            let again = matches!(change.expected, Expected::PutByOrPass(_));
-            let object = match (&change.action, present.and_then(|entry| entry.object)) {
-                (Action::Remove, None) => continue,
-                (Action::Remove, Some(_)) => None,
-                (Action::Put(object), None) => Some(object.clone()),
-                (Action::Put(object), Some(known)) => {
-                    let object = object.clone().with_digests_of(&known);
-                    if object == known && !again {
-                        continue;
-                    }
-                    Some(object)
-                }
-            };
-            entries.push(Entry { name: change.name.clone(), version, time: info.time, object });
+            Ok(())
+        };
+        state.get_all(&names, (0..names.len()).collect(), &mut found).await?;
+        refused.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Whether what is `present` is what `change` expects, or has it passed over.
+    fn expect(&self, log: &LogName, change: &Change, present: Option<EntryRef<'_>>, info: &CommitInfo) -> Result<()> {
+        let subject = || self.subject(log, &change.name);
+        match (&change.expected, present) {
+            (Expected::Absent, Some(_)) => Err(Error::already_exists(info.operation, subject())),
+            (Expected::Present, None) => Err(Error::missing(info.operation, subject())),
+            (Expected::PutBy(_), None) => Err(changed(info.operation, subject(), "removed")),
+            (Expected::PutBy(version), Some(entry)) if entry.version() != *version => {
+                Err(changed(info.operation, subject(), "replaced"))
+            }
+            _ => Ok(()),
         }
-        Ok(entries)
     }
 
     fn subject(&self, log: &LogName, name: &str) -> String {
@@ -284,40 +299,32 @@ impl NameLog {
         &self,
         log: &LogName,
         state: &State,
-        entries: Vec<Entry>,
+        entries: Drafts,
         info: &CommitInfo,
         version: u64,
-    ) -> Result<Vec<Bytes>> {
+    ) -> Result<Build> {
         let replaced = replaced_runs(state, version);
         let first = state.runs.get(replaced).map_or(1, |run| run.header.version + 1);
-        let count = |is_put: bool| {
-            let count = entries.iter().filter(|entry| entry.object.is_some() == is_put).count();
-            u32::try_from(count).unwrap_or(u32::MAX)
-        };
+        let entries = entries.finish();
+        let count =
+            |count: fn(&Entries) -> usize| u32::try_from(entries.iter().map(count).sum::<usize>()).unwrap_or(u32::MAX);
+        let removed = count(Entries::removed);
         let header = Header {
             log: log.clone(),
             version,
             first,
             commit: info.id,
             time: info.time,
-            put: count(true),
-            removed: count(false),
+            put: count(Entries::len).saturating_sub(removed),
+            removed,
             author: info.author.clone(),
             message: info.message.clone(),
         };
-        let mut cursors = vec![Cursor::over(entries)];
+        let mut cursors: Vec<Cursor> = entries.into_iter().map(Cursor::over).collect();
         for run in &state.runs[..replaced] {
             cursors.push(Cursor::seek(run.clone(), "").await?);
         }
-        let mut merge = Merge::new(cursors);
-        let mut writer = RunWriter::new(self.compression);
-        while let Some(entry) = merge.next().await? {
-            // Where nothing older is left, a removed name needs no entry.
-            if entry.object.is_some() || first > 1 {
-                writer.push(&entry);
-            }
-        }
-        Ok(writer.finish(&header))
+        Ok(Build::new(Merge::new(cursors), header, self.compression))
     }
 }
 

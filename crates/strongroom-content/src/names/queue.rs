@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use strongroom_storage::{Error, Result};
 
 use super::commit::{Change, CommitInfo, Published};
-use super::{KEPT_STATES, LogName, NameLog};
+use super::kept::KEPT_STATES;
+use super::{LogName, NameLog};
 use crate::group::Groups;
 
 /// Changes that are published together or not at all.

@@ -1,15 +1,18 @@
-//! Runs that are sound as files and yet not what they should be.
+//! Runs over each other are what a map is to which the same is done; and runs that are sound as files are not what they should be.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::executor::block_on;
+use proptest::prelude::*;
 use strongroom_storage::{ErrorKind, ExternalStorage, Location, MemoryStorage};
 
-use super::{Cursor, Header, Merge, Run, RunWriter};
+use super::{Build, Cursor, Drafts, Header, Merge, Run, RunWriter, Runs};
 use crate::config::Compression;
 use crate::content::Content;
 use crate::entry::{Attributes, Entry, Object};
-use crate::names::LogName;
+use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::nonce::Nonce;
 
@@ -19,27 +22,41 @@ fn entry(name: &str, version: u64) -> Entry {
     Entry { name: name.into(), version, time: 0, object }
 }
 
-/// Stores a run of versions 3 to 4 with these entries, and reads all of it.
-async fn read(entries: &[Entry]) -> Result<Vec<Entry>, ErrorKind> {
-    let mut writer = RunWriter::new(Compression::None);
-    entries.iter().for_each(|entry| writer.push(entry));
-    let header = Header {
+fn header(version: u64, first: u64) -> Header {
+    Header {
         log: LogName::Namespace(Namespace::root()),
-        version: 4,
-        first: 3,
+        version,
+        first,
         commit: Nonce::from_bytes([7; 16]),
         time: 0,
         put: 0,
         removed: 0,
         author: "".into(),
         message: "".into(),
-    };
-    let backend: Arc<dyn ExternalStorage> = Arc::new(MemoryStorage::new());
-    let location = Location::parse("run").expect("valid");
-    backend.store_bytes(&location, writer.finish(&header).concat().into()).await.expect("memory takes it");
-    let run = Run::open(&backend, location).await.map_err(|error| error.kind())?;
-    let cursor = Cursor::seek(Arc::new(run), "").await.map_err(|error| error.kind())?;
-    let mut merge = Merge::new(vec![cursor]);
+    }
+}
+
+fn location(version: u64) -> Location {
+    Location::parse(&format!("run-{version}")).expect("valid")
+}
+
+/// Stores a run of versions 3 to 4 with these entries, however wrong, and reads all of it.
+async fn read(entries: &[Entry]) -> Result<Vec<Entry>, ErrorKind> {
+    let mut writer = RunWriter::new(Compression::None);
+    for entry in entries {
+        let mut draft = Drafts::default();
+        draft.push(entry);
+        draft.finish().iter().for_each(|entries| writer.push(entries.get(0).expect("one")));
+    }
+    writer.finish(&header(4, 3));
+    let file: Vec<Bytes> = std::iter::from_fn(|| writer.take()).collect();
+    let backend = MemoryStorage::new();
+    backend.store_bytes(&location(4), file.concat().into()).await.expect("memory takes it");
+    let run = Arc::new(Runs::new(Arc::new(backend))).open(location(4)).await.map_err(|error| error.kind())?;
+    all(Merge::new(vec![Cursor::seek(Arc::new(run), "").await.map_err(|error| error.kind())?])).await
+}
+
+async fn all(mut merge: Merge) -> Result<Vec<Entry>, ErrorKind> {
     let mut found = Vec::new();
     while let Some(entry) = merge.next().await.map_err(|error| error.kind())? {
         found.push(entry);
@@ -66,4 +83,110 @@ async fn names_out_of_order_are_corrupt_within_a_block_and_across_blocks() {
     let mut entries: Vec<Entry> = (0..2000).map(|n| entry(&format!("name-{n:05}"), 3)).collect();
     entries.swap(0, 1999);
     assert_eq!(read(&entries).await, Err(ErrorKind::Corrupt));
+}
+
+/// Builds the run of `version` from `drafts` and the runs that it replaces, and opens it.
+async fn build(runs: &Arc<Runs>, version: u64, first: u64, drafts: Drafts, replaced: &[Arc<Run>]) -> Arc<Run> {
+    let mut cursors: Vec<Cursor> = drafts.finish().into_iter().map(Cursor::over).collect();
+    for run in replaced {
+        cursors.push(Cursor::seek(run.clone(), "").await.expect("sound"));
+    }
+    let build = Build::new(Merge::new(cursors), header(version, first), Compression::Auto);
+    let (source, _) = build.into_source().await.expect("sound");
+    let bytes = source.into_bytes().await.expect("sound");
+    runs.backend.store_bytes(&location(version), bytes).await.expect("memory takes it");
+    Arc::new(runs.open(location(version)).await.expect("sound"))
+}
+
+/// The longest value that is kept inline, so that few names are several blocks.
+fn long_entry(name: &str, version: u64, seed: u8) -> Entry {
+    let content = Content::inline(vec![seed; 256].into());
+    let object = Some(Object { content, attributes: Attributes::default() });
+    Entry { name: name.into(), version, time: 0, object }
+}
+
+/// By name what a commit does: put something, or remove what is there.
+fn commit() -> impl Strategy<Value = BTreeMap<String, Option<u8>>> {
+    prop::collection::btree_map("[ab]{0,1}/[a-f]{1,3}", prop::option::weighted(0.8, any::<u8>()), 0..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn runs_over_each_other_are_what_a_map_is_to_which_the_same_is_done(
+        commits in prop::collection::vec(commit(), 1..6),
+        asked in prop::collection::vec("[ab]{0,1}/[a-f]{1,3}", 0..50),
+    ) {
+        block_on(async {
+            let runs = Arc::new(Runs::keeping(Arc::new(MemoryStorage::new()), 40 << 10));
+            let mut state = State { version: 0, runs: Vec::new() };
+            let mut model: BTreeMap<String, Entry> = BTreeMap::new();
+            for (version, commit) in (1..).zip(&commits) {
+                let mut drafts = Drafts::default();
+                // In an order of its own, and one too many, which is taken back.
+                for (name, seed) in commit.iter().rev() {
+                    let mut entry = long_entry(name, version, seed.unwrap_or_default());
+                    if seed.is_none() {
+                        entry.object = None;
+                    }
+                    drafts.push(&entry);
+                    model.insert(name.clone(), entry);
+                }
+                let count = drafts.len();
+                drafts.push(&entry("never", version));
+                drafts.truncate(count);
+                let kept = version - (version & version.wrapping_neg());
+                let replaced = state.runs.iter().take_while(|run| run.header.version > kept).count();
+                let run = build(&runs, version, kept + 1, drafts, &state.runs[..replaced]).await;
+                state.version = version;
+                state.runs.splice(..replaced, [run]);
+                if kept == 0 {
+                    model.retain(|_, entry| entry.object.is_some());
+                }
+                let expected: Vec<Entry> = model.values().cloned().collect();
+                prop_assert_eq!(all(state.entries("").await.expect("sound")).await, Ok(expected));
+            }
+            let names: Vec<&str> = asked.iter().chain(model.keys()).map(String::as_str).collect();
+            let present = |name: &str| model.get(name).filter(|entry| entry.object.is_some()).cloned();
+            for name in &names {
+                prop_assert_eq!(state.get(name).await.expect("sound"), present(name));
+                prop_assert_eq!(state.contains(name).await.expect("sound"), present(name).is_some());
+                let after: Vec<Entry> = model.range(name.to_string()..).map(|(_, entry)| entry.clone()).collect();
+                prop_assert_eq!(all(state.entries(name).await.expect("sound")).await, Ok(after));
+            }
+            let mut found = vec![Vec::new(); names.len()];
+            let bytes: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+            let wanted = (0..names.len()).filter(|at| at % 3 > 0).collect();
+            let mut each = |at: usize, entry: Option<super::EntryRef<'_>>| {
+                found[at].push(entry.map(super::EntryRef::decode).transpose()?);
+                Ok(())
+            };
+            state.get_all(&bytes, wanted, &mut each).await.expect("sound");
+            for (at, name) in names.iter().enumerate() {
+                let expected = if at % 3 > 0 { vec![present(name)] } else { Vec::new() };
+                prop_assert_eq!(&found[at], &expected);
+            }
+            prop_assert!(runs.blocks.weight() <= 40 << 10);
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn no_more_of_all_runs_is_kept_than_was_said() {
+    const KEPT_BYTES: u64 = 100 << 10;
+    let runs = Arc::new(Runs::keeping(Arc::new(MemoryStorage::new()), KEPT_BYTES));
+    let name = |n: u64| format!("name-{n:05}");
+    for version in 1..=3 {
+        let mut drafts = Drafts::default();
+        (0..1000).for_each(|n| drafts.push(&long_entry(&name(n), version, 0)));
+        let run = build(&runs, version, version, drafts, &[]).await;
+        for n in 0..1000 {
+            let found = run.get(name(n).as_bytes(), |entry| entry.decode()).await.expect("sound");
+            assert_eq!(found, Some(long_entry(&name(n), version, 0)));
+        }
+    }
+    let weight = runs.blocks.weight();
+    assert!(weight > KEPT_BYTES / 2 && weight <= KEPT_BYTES, "{weight}");
 }

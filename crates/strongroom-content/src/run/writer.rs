@@ -1,24 +1,26 @@
-//! Building a run from sorted entries.
+//! Writing a run from sorted entries.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::entries::EntryRef;
 use super::{BLOCK_BYTES, Block, Header, MAGIC, checksum};
 use crate::codec::Encoder;
 use crate::compress::compress;
 use crate::config::Compression;
-use crate::entry::Entry;
 use crate::envelope::{self, MAGIC_BYTES};
 
 /// A run with no more bytes of entries than this is not compressed: it is written anew by every commit, and to compress it takes
 /// longer than to write it.
 const PLAIN_BYTES: usize = 64 << 10;
 
-/// Takes entries in order of their names.
+/// Takes entries in order of their names, and gives the file in pieces.
 pub(crate) struct RunWriter {
     compression: Compression,
-    pieces: Vec<Bytes>,
+    /// What is complete and was not taken.
+    pieces: VecDeque<Bytes>,
     end: u64,
     blocks: Vec<Block>,
     open: Option<(Arc<str>, Encoder)>,
@@ -32,7 +34,7 @@ impl RunWriter {
     pub(crate) fn new(compression: Compression) -> Self {
         Self {
             compression,
-            pieces: vec![Bytes::from_static(MAGIC)],
+            pieces: VecDeque::from([Bytes::from_static(MAGIC)]),
             end: MAGIC_BYTES as u64,
             blocks: Vec::new(),
             open: None,
@@ -42,9 +44,13 @@ impl RunWriter {
         }
     }
 
-    pub(crate) fn push(&mut self, entry: &Entry) {
-        let (_, block) = self.open.get_or_insert_with(|| (entry.name.clone(), Encoder::default()));
-        entry.encode(block);
+    pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
+        let (_, block) = self.open.get_or_insert_with(|| {
+            let name =
+                std::str::from_utf8(entry.name()).expect("the names of entries were checked when they were read");
+            (name.into(), Encoder::default())
+        });
+        block.raw(entry.encoded());
         self.entries += 1;
         if block.len() >= BLOCK_BYTES {
             self.close_block();
@@ -70,12 +76,17 @@ impl RunWriter {
             let checksum = checksum(&stored);
             self.blocks.push(Block { first, offset: self.end, stored: length, size, method, checksum });
             self.end += u64::from(length);
-            self.pieces.push(stored);
+            self.pieces.push_back(stored);
         }
     }
 
-    /// The finished file, in pieces.
-    pub(crate) fn finish(mut self, header: &Header) -> Vec<Bytes> {
+    /// The next piece of the file, if it is complete.
+    pub(crate) fn take(&mut self) -> Option<Bytes> {
+        self.pieces.pop_front()
+    }
+
+    /// Completes the file: there are no more entries.
+    pub(crate) fn finish(&mut self, header: &Header) {
         self.close_block();
         self.add_early(Compression::None);
         let mut directory = Encoder::default();
@@ -83,7 +94,6 @@ impl RunWriter {
         directory.u64(self.entries);
         directory.u32(u32::try_from(self.blocks.len()).expect("a run has fewer blocks than 32 bits can count"));
         self.blocks.iter().for_each(|block| block.encode(&mut directory));
-        self.pieces.push(envelope::seal(MAGIC, self.end, &directory.finish()));
-        self.pieces
+        self.pieces.push_back(envelope::seal(MAGIC, self.end, &directory.finish()));
     }
 }

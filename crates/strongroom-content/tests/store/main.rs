@@ -11,6 +11,7 @@ mod found;
 mod healing;
 mod index;
 mod lagging;
+mod large;
 mod lists;
 mod many;
 mod merging;

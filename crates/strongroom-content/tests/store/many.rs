@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use strongroom_content::{ContentStorage, Layout, PutOptions};
-use strongroom_storage::{ErrorKind, Location, Result};
+use strongroom_storage::{ErrorKind, ExternalStorage, Location, Result};
 use strongroom_testkit::RecordingStorage;
 
 use crate::support::{Backend, at, bucket, create, files, layout, memory, noise, open, put, small_chunks};
@@ -41,6 +41,9 @@ async fn objects_that_are_kept_in_every_way_are_found_and_read_together() {
     let found = store.find_all(&locations).await.expect("find");
     let there: Vec<bool> = found.iter().map(Option::is_some).collect();
     assert_eq!(there, [true, true, false, true, true, true]);
+    assert_eq!(store.exists_all(&locations).await.expect("look"), there);
+    store.delete_all(&locations[..1]).await.expect("delete");
+    assert_eq!(store.exists_all(&locations).await.expect("look"), [false, true, false, true, true, true]);
     assert_eq!(found[5].as_ref().map(|object| object.location().as_str()), Some("empty"));
 }
 
