@@ -26,6 +26,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("gearhash", &["strongroom-content"]),
     ("quick_cache", &["strongroom-content"]),
     ("rustix", &["strongroom-storage", "strongroom-cli", "strongroom-testkit"]),
+    ("tempfile", &["strongroom-storage", "strongroom-testkit", "strongroom-bench"]),
     ("clap", &["strongroom-cli", "strongroom-bench"]),
     ("indicatif", &["strongroom-cli"]),
     ("url", &["strongroom"]),
