@@ -206,6 +206,23 @@ impl Hasher {
         }
     }
 
+    /// A hasher for each digest, so that they can be computed side by side. Theirs are put together by [`Digests::or`].
+    #[must_use]
+    pub fn split(self) -> Vec<Self> {
+        let alone = [
+            Self { blake3: self.blake3, ..Self::default() },
+            Self { md5: self.md5, ..Self::default() },
+            Self { sha256: self.sha256, ..Self::default() },
+        ];
+        alone.into_iter().filter(|hasher| !hasher.is_empty()).collect()
+    }
+
+    /// True if there is nothing to compute.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blake3.is_none() && self.md5.is_none() && self.sha256.is_none()
+    }
+
     /// The digests of all bytes taken.
     #[must_use]
     pub fn finish(self) -> Digests {
@@ -235,6 +252,18 @@ mod tests {
             digests.sha256.expect("asked for").to_string(),
             "a948904f2f0f479b8f8197694b30184b0d2ed1c1cd2a1ec0fb85d299a192a447"
         );
+    }
+
+    #[test]
+    fn a_split_hasher_computes_the_same() {
+        let mut whole = Hasher::new(DigestSet::ALL);
+        whole.update(b"hello ");
+        let mut split = whole.split();
+        assert_eq!(split.len(), 3);
+        split.iter_mut().for_each(|hasher| hasher.update(b"world\n"));
+        let digests = split.into_iter().fold(Digests::default(), |known, hasher| known.or(hasher.finish()));
+        assert_eq!(digests, Digests::of(b"hello world\n", DigestSet::ALL));
+        assert!(Hasher::new(DigestSet::NONE).split().is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::copy::share_blocks;
 use super::folders::{ATTEMPTS, Folder, refused_at};
 use super::place::{Place, TEMPORARY_FOLDER};
 #[cfg(doc)]
@@ -143,13 +144,7 @@ impl Temporary {
 
     /// Shares the blocks of `source`, where the file system can.
     pub(super) fn clone_of(&self, source: &File) -> bool {
-        #[cfg(target_os = "linux")]
-        return rustix::fs::ioctl_ficlone(&self.file, source).is_ok();
-        #[cfg(not(target_os = "linux"))]
-        return {
-            let _ = source;
-            false
-        };
+        share_blocks(source, &self.file)
     }
 
     pub(super) fn file(&self) -> &File {

@@ -1,6 +1,6 @@
 //! Writing files: into a temporary one, which is published when it is complete.
 
-use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::{Either, select};
 
-use super::copy::{COPY_BYTES, LARGE_BYTES, copy};
+use super::copy::{CLONE_BYTES, LARGE_BYTES, Onlooker, copy, each_piece, read, show};
 use super::place::Place;
 use super::temporary::Temporary;
-use crate::digest::{DigestSet, Hasher};
+use crate::digest::{DigestSet, Digests, Hasher};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::options::{ByteStream, Durability, StoreMode, StoreOptions, Stored};
@@ -20,8 +20,6 @@ use crate::source::{PathSource, Source, SourceFile};
 use crate::storage::ContentNamer;
 use crate::unblock;
 
-/// From how many bytes on a file system is asked to share them.
-const CLONE_BYTES: u64 = 1 << 20;
 /// How many pieces are written by one call.
 const VECTORED_PIECES: usize = 256;
 /// How much of a stream is gathered before it is written, in bytes.
@@ -81,7 +79,7 @@ impl Job {
             Target::Namer(_) => None,
         };
         let temporary = Temporary::create(&self.place, location)?;
-        let watch = Watch { hasher: Hasher::new(self.options.digests), target: self.target, size: 0 };
+        let watch = Watch { hashers: Hasher::new(self.options.digests).split(), target: self.target, size: 0 };
         Ok(Writing { temporary, options: self.options, watch })
     }
 
@@ -155,34 +153,42 @@ struct Writing {
 struct Watch {
     target: Target,
     size: u64,
-    hasher: Hasher,
+    /// One for each digest.
+    hashers: Vec<Hasher>,
 }
 
 impl Watch {
     fn see(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
-        self.hasher.update(bytes);
+        self.hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
         if let Target::Namer(namer) = &mut self.target {
             namer.update(bytes);
         }
+    }
+
+    /// The count of bytes, and those who see all of them, which can do so side by side.
+    fn onlookers(&mut self) -> (&mut u64, Vec<Onlooker<'_>>) {
+        let hashers =
+            self.hashers.iter_mut().map(|hasher| Box::new(|bytes: &[u8]| hasher.update(bytes)) as Onlooker<'_>);
+        let namer = match &mut self.target {
+            Target::Namer(namer) => Some(Box::new(|bytes: &[u8]| namer.update(bytes)) as Onlooker<'_>),
+            Target::Location(_) => None,
+        };
+        (&mut self.size, hashers.chain(namer).collect())
     }
 }
 
 impl Writing {
     fn write_all(mut self, pieces: &[Bytes]) -> Result<Self> {
-        for group in pieces.chunks(VECTORED_PIECES) {
-            let mut slices: Vec<IoSlice<'_>> = group.iter().map(|piece| IoSlice::new(piece)).collect();
-            let mut left = &mut slices[..];
-            IoSlice::advance_slices(&mut left, 0);
-            while !left.is_empty() {
-                match self.temporary.file().write_vectored(left) {
-                    Ok(0) => return Err(self.temporary.failed(ErrorKind::WriteZero.into())),
-                    Ok(written) => IoSlice::advance_slices(&mut left, written),
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => return Err(self.temporary.failed(error)),
-                }
-            }
-            group.iter().for_each(|piece| self.watch.see(piece));
+        let Self { temporary, watch, .. } = &mut self;
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        if length >= BATCH_BYTES {
+            let (size, onlookers) = watch.onlookers();
+            *size += length as u64;
+            show(pieces, onlookers, || write_vectored(temporary, pieces))?;
+        } else {
+            write_vectored(temporary, pieces)?;
+            pieces.iter().for_each(|piece| watch.see(piece));
         }
         Ok(self)
     }
@@ -196,10 +202,31 @@ impl Writing {
     /// Copies all of a large source.
     fn copy(&mut self, source: &mut SourceFile) -> Result<()> {
         let Self { temporary, options, watch } = self;
+        let (size, onlookers) = watch.onlookers();
         let file = temporary.file();
-        let write = |bytes: &[u8]| (&*file).write_all(bytes).map_err(|error| temporary.failed(error));
+        let write = |bytes: &[u8]| {
+            *size += bytes.len() as u64;
+            (&*file).write_all(bytes).map_err(|error| temporary.failed(error))
+        };
         let sync = (options.durability == Durability::Synced).then_some(|| temporary.sync());
-        copy(|buffer| source.read(buffer), write, |bytes| watch.see(bytes), sync)
+        copy(|buffer| source.read(buffer), write, onlookers, sync)
+    }
+
+    /// Looks at all of about `size` bytes that need not be written.
+    fn watch(&mut self, size: u64, read: impl FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
+        let watch = &mut self.watch;
+        if size < LARGE_BYTES {
+            return each_piece(size, read, |bytes| {
+                watch.see(bytes);
+                Ok(())
+            });
+        }
+        let (size, onlookers) = watch.onlookers();
+        let count = |bytes: &[u8]| {
+            *size += bytes.len() as u64;
+            Ok(())
+        };
+        copy(read, count, onlookers, None::<fn() -> Result<()>>)
     }
 
     /// Whether anybody wants to see the bytes.
@@ -215,27 +242,14 @@ impl Writing {
         }
         let refused = |error| Error::from_io("store", path.display(), error);
         let file = self.temporary.file().try_clone().map_err(refused)?;
-        let read = |buffer: &mut [u8]| loop {
-            match (&file).read(buffer) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                other => return other.map_err(refused),
-            }
-        };
-        each_piece(size, read, |bytes| {
-            self.watch.see(bytes);
-            Ok(())
-        })
+        self.watch(size, |buffer| read(&file, buffer).map_err(refused))
     }
 
     /// Makes the source itself the object.
     fn publish_source(mut self, path: &Path, mut source: SourceFile) -> Result<Stored> {
         let size = source.identity().size();
         if self.is_watched() {
-            let read = |buffer: &mut [u8]| source.read(buffer);
-            each_piece(size, read, |bytes| {
-                self.watch.see(bytes);
-                Ok(())
-            })?;
+            self.watch(size, |buffer| source.read(buffer))?;
         } else {
             self.watch.size = size;
         }
@@ -245,28 +259,31 @@ impl Writing {
     }
 
     fn publish(self) -> Result<Stored> {
-        let Watch { target, size, hasher } = self.watch;
+        let Watch { target, size, hashers } = self.watch;
         let location = match target {
             Target::Location(location) => location,
             Target::Namer(mut namer) => namer.location()?,
         };
         self.temporary.publish(&location, &self.options)?;
-        Ok(Stored::new(location, size, hasher.finish()))
+        let digests = hashers.into_iter().fold(Digests::default(), |known, hasher| known.or(hasher.finish()));
+        Ok(Stored::new(location, size, digests))
     }
 }
 
-/// Reads about `size` bytes to their end, in pieces.
-fn each_piece(
-    size: u64,
-    mut read: impl FnMut(&mut [u8]) -> Result<usize>,
-    mut each: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    // One byte more, so that what grew is seen at once.
-    let mut buffer = vec![0; usize::try_from(size).map_or(COPY_BYTES, |size| COPY_BYTES.min(size + 1))];
-    loop {
-        match read(&mut buffer)? {
-            0 => return Ok(()),
-            length => each(&buffer[..length])?,
+/// Writes pieces, many by one call.
+fn write_vectored(temporary: &Temporary, pieces: &[Bytes]) -> Result<()> {
+    for group in pieces.chunks(VECTORED_PIECES) {
+        let mut slices: Vec<IoSlice<'_>> = group.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut left = &mut slices[..];
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match temporary.file().write_vectored(left) {
+                Ok(0) => return Err(temporary.failed(ErrorKind::WriteZero.into())),
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(temporary.failed(error)),
+            }
         }
     }
+    Ok(())
 }
