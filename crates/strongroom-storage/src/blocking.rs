@@ -22,7 +22,8 @@ use crate::digest::{DigestSet, Digests};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::options::{
-    ByteRange, Capabilities, ListOptions, Listing, LocalPath, Metadata, StoreItem, StoreOptions, Stored,
+    ByteRange, Capabilities, Copied, ListOptions, Listing, LoadOptions, LocalPath, Metadata, StoreItem, StoreOptions,
+    Stored,
 };
 use crate::source::Source;
 use crate::storage::{ContentNamer, ExternalStorage};
@@ -130,6 +131,14 @@ impl Storage {
     /// Those of [`ExternalStorage::load`].
     pub fn load_bytes(&self, location: &Location, range: impl Into<ByteRange>) -> Result<Bytes> {
         wait(self.inner.load_bytes(location, range.into()))
+    }
+
+    /// Writes the object at `location` to the local file `path`: all of it, or what was there stays.
+    ///
+    /// # Errors
+    /// Those of [`ExternalStorage::load_path`].
+    pub fn load_path(&self, location: &Location, path: impl AsRef<Path>, options: &LoadOptions) -> Result<Copied> {
+        wait(self.inner.load_path(location, path.as_ref(), options))
     }
 
     /// What is known of the object at `location` without reading it.

@@ -6,6 +6,7 @@ mod copy;
 mod folders;
 mod handout;
 mod listing;
+mod load;
 mod place;
 mod publish;
 mod reader;
@@ -24,13 +25,15 @@ use futures::stream::BoxStream;
 pub use config::FileConfig;
 pub use sharing::Sharing;
 
+use crate::digest::DigestSet;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::options::{
-    ByteRange, Capabilities, ListOptions, Listing, Loaded, LocalPath, Metadata, StoreOptions, Stored,
+    ByteRange, Capabilities, Copied, ListOptions, Listing, Loaded, LocalPath, Metadata, StoreOptions, Stored,
 };
 use crate::source::Source;
 use crate::storage::{ContentNamer, ExternalStorage, ObjectReader};
+use crate::target::TargetFile;
 use crate::unblock;
 use place::{Place, failed};
 
@@ -145,6 +148,10 @@ impl ExternalStorage for FileStorage {
 
     async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
         reader::load_bytes(&self.place, location, range).await
+    }
+
+    async fn load_into(&self, location: &Location, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        load::load_into(&self.place, location, target, digests).await
     }
 
     async fn reader(&self, location: &Location) -> Result<Option<Arc<dyn ObjectReader>>> {

@@ -16,6 +16,7 @@ mod prefix;
 mod read_only;
 mod source;
 mod storage;
+mod target;
 mod unblock;
 
 pub use digest::{Digest, DigestSet, Digests, Hasher, Md5Digest, Sha256Digest};
@@ -25,11 +26,12 @@ pub use host::{Host, SystemHost};
 pub use location::Location;
 pub use memory::MemoryStorage;
 pub use options::{
-    ByteRange, ByteStream, Capabilities, Durability, ListOptions, ListedObject, Listing, Loaded, LocalPath, Metadata,
-    StoreItem, StoreMode, StoreOptions, Stored,
+    ByteRange, ByteStream, Capabilities, Copied, Durability, ListOptions, ListedObject, Listing, LoadOptions, Loaded,
+    LocalPath, Metadata, StoreItem, StoreMode, StoreOptions, Stored,
 };
 pub use prefix::PrefixStorage;
 pub use read_only::ReadOnlyStorage;
 pub use source::{FileIdentity, PathSource, Source, SourceFile};
-pub use storage::{ContentNamer, ExternalStorage, ObjectReader};
+pub use storage::{ContentNamer, ExternalStorage, ObjectReader, PieceVisitor};
+pub use target::{NewFile, TargetFile};
 pub use unblock::unblock;

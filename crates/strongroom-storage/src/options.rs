@@ -1,6 +1,7 @@
 //! The words of storage calls: how to store, what was stored, what is there.
 
 mod listing;
+mod load;
 mod loaded;
 mod range;
 
@@ -18,6 +19,7 @@ use crate::location::Location;
 use crate::source::Source;
 
 pub use listing::{ListOptions, ListedObject, Listing};
+pub use load::{Copied, LoadOptions};
 pub use loaded::Loaded;
 pub use range::ByteRange;
 

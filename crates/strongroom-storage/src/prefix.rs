@@ -17,11 +17,12 @@ use crate::digest::{DigestSet, Digests};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{
-    ByteRange, ByteStream, Capabilities, ListOptions, ListedObject, Listing, Loaded, LocalPath, Metadata, StoreItem,
-    StoreOptions, Stored,
+    ByteRange, ByteStream, Capabilities, Copied, ListOptions, ListedObject, Listing, LoadOptions, Loaded, LocalPath,
+    Metadata, StoreItem, StoreOptions, Stored,
 };
 use crate::source::Source;
-use crate::storage::{ContentNamer, ExternalStorage, ObjectReader};
+use crate::storage::{ContentNamer, ExternalStorage, ObjectReader, PieceVisitor};
+use crate::target::TargetFile;
 
 /// What is below one location of another storage.
 ///
@@ -128,6 +129,7 @@ struct PrefixReader {
     storage: PrefixStorage,
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ObjectReader for PrefixReader {
     fn size(&self) -> u64 {
@@ -136,6 +138,10 @@ impl ObjectReader for PrefixReader {
 
     async fn read(&self, range: Range<u64>) -> Result<Bytes> {
         self.inner.read(range).await.map_err(self.storage.renamed())
+    }
+
+    async fn visit(&self, range: Range<u64>, visit: PieceVisitor) -> Result<()> {
+        self.inner.visit(range, visit).await.map_err(self.storage.renamed())
     }
 }
 
@@ -202,6 +208,16 @@ impl ExternalStorage for PrefixStorage {
         let inward = self.inward("load", location)?;
         let inner = self.inner.reader(&inward).await.map_err(self.renamed())?;
         Ok(inner.map(|inner| Arc::new(PrefixReader { inner, storage: self.clone() }) as Arc<dyn ObjectReader>))
+    }
+
+    async fn load_into(&self, location: &Location, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        let inward = self.inward("load", location)?;
+        self.inner.load_into(&inward, target, digests).await.map_err(self.renamed())
+    }
+
+    async fn load_path(&self, location: &Location, path: &Path, options: &LoadOptions) -> Result<Copied> {
+        let inward = self.inward("load", location)?;
+        self.inner.load_path(&inward, path, options).await.map_err(self.renamed())
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

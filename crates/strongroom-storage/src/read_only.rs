@@ -12,11 +12,12 @@ use crate::digest::{DigestSet, Digests};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{
-    ByteRange, ByteStream, Capabilities, ListOptions, Listing, Loaded, LocalPath, Metadata, StoreItem, StoreOptions,
-    Stored,
+    ByteRange, ByteStream, Capabilities, Copied, ListOptions, Listing, LoadOptions, Loaded, LocalPath, Metadata,
+    StoreItem, StoreOptions, Stored,
 };
 use crate::source::Source;
 use crate::storage::{ContentNamer, ExternalStorage, ObjectReader};
+use crate::target::TargetFile;
 
 /// Another storage, to be read only: every write is [`ErrorKind::Denied`].
 #[derive(Clone, Debug)]
@@ -96,6 +97,14 @@ impl ExternalStorage for ReadOnlyStorage {
 
     async fn reader(&self, location: &Location) -> Result<Option<Arc<dyn ObjectReader>>> {
         self.inner.reader(location).await
+    }
+
+    async fn load_into(&self, location: &Location, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        self.inner.load_into(location, target, digests).await
+    }
+
+    async fn load_path(&self, location: &Location, path: &Path, options: &LoadOptions) -> Result<Copied> {
+        self.inner.load_path(location, path, options).await
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

@@ -14,10 +14,12 @@ use crate::digest::{DigestSet, Digests, Hasher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{
-    ByteRange, ByteStream, Capabilities, ListOptions, ListedObject, Listing, Loaded, LocalPath, Metadata, StoreItem,
-    StoreOptions, Stored, drain,
+    ByteRange, ByteStream, Capabilities, Copied, ListOptions, ListedObject, Listing, LoadOptions, Loaded, LocalPath,
+    Metadata, StoreItem, StoreOptions, Stored, drain,
 };
 use crate::source::{Source, SourceFile};
+use crate::target::{NewFile, TargetFile};
+use crate::unblock;
 
 /// A flat map from location to bytes.
 ///
@@ -129,6 +131,35 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
         }
     }
 
+    /// Writes the object at `location` into `target`, from its start, as fast as the backend can. After an error, or when the
+    /// future is dropped, the file may hold anything.
+    ///
+    /// Errors of reading come with the operation `load`, those of the target with `write`.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load), and those of writing.
+    async fn load_into(&self, location: &Location, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        self.load(location, ByteRange::All).await?.into_file(target, digests).await
+    }
+
+    /// Writes the object at `location` to the local file `path`, in a folder that is there.
+    ///
+    /// Who looks at `path` sees all of the content or what was there before. After an error, or when the future is dropped, it
+    /// is what it was, and there is no litter; work that has begun may end later. A symlink is replaced, not followed. The file
+    /// has the permissions of any new file.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load); [`ErrorKind::Changed`] if the content is not what was expected;
+    /// [`ErrorKind::AlreadyExists`] if there was to be no file and is one; [`ErrorKind::Conflict`] if there is a folder;
+    /// [`ErrorKind::Invalid`] if there is no folder for it; those of writing.
+    async fn load_path(&self, location: &Location, path: &Path, options: &LoadOptions) -> Result<Copied> {
+        let file = NewFile::create(path).await?;
+        let copied = self.load_into(location, file.target(), options.needed_digests()).await?;
+        options.check(location, &copied)?;
+        file.publish(options).await?;
+        Ok(copied)
+    }
+
     /// Digests of the object at `location`: those on record, and by reading it those in `set` that are not.
     ///
     /// # Errors
@@ -220,7 +251,7 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
         let source = match source {
             Source::Path(mut path_source) => {
                 let opened = path_source.clone();
-                let (named, identity) = crate::unblock(move || {
+                let (named, identity) = unblock(move || {
                     let mut file = SourceFile::open(&opened)?;
                     let mut buffer = vec![0; 1 << 20];
                     loop {
@@ -276,7 +307,19 @@ pub trait ObjectReader: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::Corrupt`] if the object has fewer bytes.
     async fn read(&self, range: Range<u64>) -> Result<Bytes>;
+
+    /// Exactly the bytes `range`, in pieces, in order, each seen by `visit` on a thread where it may block.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read), and those of `visit`, which end it.
+    async fn visit(&self, range: Range<u64>, mut visit: PieceVisitor) -> Result<()> {
+        let bytes = self.read(range).await?;
+        unblock(move || visit(&bytes)).await
+    }
 }
+
+/// Somebody who sees bytes that are read, piece by piece.
+pub type PieceVisitor = Box<dyn FnMut(&[u8]) -> Result<()> + Send>;
 
 /// Looks at content while it is stored, and names the object when it has seen all of it.
 pub trait ContentNamer: Send + 'static {

@@ -16,6 +16,7 @@ mod durable;
 mod failure;
 mod honest;
 mod listing;
+mod local;
 mod missing;
 mod named;
 mod neighbours;
@@ -103,6 +104,7 @@ macro_rules! with_conformance_cases {
             cancel::promise_9_a_dropped_store_leaves_the_old_object_or_the_new,
             cancel::promise_9_a_dropped_create_can_be_tried_again,
             cancel::promise_9_a_dropped_delete_or_batch_leaves_whole_objects,
+            local::promise_9_a_dropped_load_path_leaves_the_old_file_or_the_new,
             range::promise_10_a_range_gives_those_bytes_and_no_others,
             listing::list_gives_pages_in_byte_order,
             listing::list_folds_what_is_below_the_next_slash,
@@ -122,6 +124,8 @@ macro_rules! with_conformance_cases {
             record::digests_follow_an_overwrite,
             record::a_local_path_is_a_file_with_the_content,
             record::a_read_only_object_is_replaced_and_deleted_like_any_other,
+            local::load_path_writes_the_content_over_what_was_there,
+            local::load_path_that_fails_leaves_what_was_there,
             neighbours::an_object_below_another_is_kept_or_a_conflict,
             neighbours::neighbours_come_and_go_without_disturbing_each_other,
         }

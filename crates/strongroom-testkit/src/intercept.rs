@@ -9,9 +9,9 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
-    ByteRange, ByteStream, Capabilities, ContentNamer, DigestSet, Digests, Error, ErrorKind, ExternalStorage,
-    ListOptions, Listing, Loaded, LocalPath, Location, Metadata, ObjectReader, Result, Source, StoreItem, StoreOptions,
-    Stored,
+    ByteRange, ByteStream, Capabilities, ContentNamer, Copied, DigestSet, Digests, Error, ErrorKind, ExternalStorage,
+    ListOptions, Listing, LoadOptions, Loaded, LocalPath, Location, Metadata, NewFile, ObjectReader, Result, Source,
+    StoreItem, StoreOptions, Stored, TargetFile,
 };
 
 use crate::operation::Operation;
@@ -195,6 +195,18 @@ impl<I: Intercept> ExternalStorage for Intercepted<I> {
 
     async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
         self.load(location, range).await?.into_bytes().await
+    }
+
+    async fn load_into(&self, location: &Location, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        self.load(location, ByteRange::All).await?.into_file(target, digests).await
+    }
+
+    async fn load_path(&self, location: &Location, path: &Path, options: &LoadOptions) -> Result<Copied> {
+        let file = NewFile::create(path).await?;
+        let copied = self.load_into(location, file.target(), options.needed_digests()).await?;
+        options.check(location, &copied)?;
+        file.publish(options).await?;
+        Ok(copied)
     }
 
     /// None: every read is a request of its own, so that the interceptor sees it.

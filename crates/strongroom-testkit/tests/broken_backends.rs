@@ -108,6 +108,11 @@ defects! {
     claiming_local_paths: ClaimsLocalPaths is caught by [a_local_path_is_a_file_with_the_content];
     dropping_local_paths: DropsLocalPaths is caught by [a_local_path_is_a_file_with_the_content];
     local_paths_of_any_name: TakesAnyPathName is caught by [a_local_path_is_a_file_with_the_content];
+    loading_in_place: LoadsInPlace is caught by [
+        load_path_that_fails_leaves_what_was_there,
+        promise_9_a_dropped_load_path_leaves_the_old_file_or_the_new
+    ];
+    loading_through_links: LoadsThroughLinks is caught by [load_path_writes_the_content_over_what_was_there];
     locking_what_is_read_only: LocksWhatIsReadOnly is caught by [
         a_read_only_object_is_replaced_and_deleted_like_any_other
     ];

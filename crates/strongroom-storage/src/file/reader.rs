@@ -14,11 +14,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::cached::{self, Purpose};
+use super::copy::COPY_BYTES;
 use super::place::{Place, failed, is_absent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{ByteRange, Loaded};
-use crate::storage::ObjectReader;
+use crate::storage::{ObjectReader, PieceVisitor};
 use crate::unblock;
 
 /// How much is read at a time, in bytes.
@@ -87,9 +88,9 @@ pub(super) async fn open(place: &Arc<Place>, location: &Location) -> Result<Open
 /// An open object.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    file: Arc<File>,
-    path: Arc<Path>,
-    size: u64,
+    pub(super) file: Arc<File>,
+    pub(super) path: Arc<Path>,
+    pub(super) size: u64,
 }
 
 impl OpenFile {
@@ -120,6 +121,31 @@ impl ObjectReader for OpenFile {
         }
         let bytes = unblock(move || read(&file, &path, &range)).await?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(ended) }
+    }
+
+    async fn visit(&self, range: Range<u64>, mut visit: PieceVisitor) -> Result<()> {
+        let (file, path) = (self.file.clone(), self.path.clone());
+        unblock(move || {
+            let mut buffer = vec![0; COPY_BYTES];
+            let mut position = range.start;
+            while position < range.end {
+                let wanted = usize::try_from(range.end - position).map_or(COPY_BYTES, |left| left.min(COPY_BYTES));
+                match rustix::io::pread(&*file, &mut buffer[..wanted], position) {
+                    Ok(0) => {
+                        let ended = "it ends before what is to be read";
+                        return Err(Error::new(ErrorKind::Corrupt, "load", path.display(), ended));
+                    }
+                    Ok(length) => {
+                        visit(&buffer[..length])?;
+                        position += length as u64;
+                    }
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(Error::from_io("load", path.display(), error.into())),
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -7,12 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 
-use super::{ByteRange, ByteStream};
+use super::{ByteRange, ByteStream, Copied};
+use crate::digest::{DigestSet, Hasher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::source::Source;
+use crate::target::TargetFile;
+use crate::unblock;
 
 /// An object that is being read.
 ///
@@ -77,6 +80,30 @@ impl Loaded {
     /// That of the stream.
     pub async fn into_bytes(self) -> Result<Bytes> {
         Source::Stream(self.stream).into_bytes().await
+    }
+}
+
+impl Loaded {
+    /// The bytes, written to `target` from its start. After an error it may hold anything.
+    ///
+    /// # Errors
+    /// That of the stream, and those of writing.
+    pub async fn into_file(self, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        let mut stream = self.stream;
+        let (mut hasher, mut written) = (Hasher::new(digests), 0);
+        let mut next = stream.try_next().await?;
+        while let Some(bytes) = next {
+            let (target, offset) = (target.clone(), written);
+            written += bytes.len() as u64;
+            // More is read while this is written.
+            let writing = unblock(move || {
+                hasher.update(&bytes);
+                target.write_at(&bytes, offset).map(|()| hasher)
+            });
+            let (writing, following) = futures::join!(writing, stream.try_next());
+            (hasher, next) = (writing?, following?);
+        }
+        Ok(Copied::new(written, hasher.finish()))
     }
 }
 

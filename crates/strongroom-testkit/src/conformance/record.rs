@@ -39,7 +39,7 @@ pub(super) async fn digests_are_those_of_the_content(place: &Place) -> Checked {
 }
 
 /// Those in `set` are there, and all that are there are right.
-fn expect_digests(location: &Location, digests: &Digests, content: &[u8], set: DigestSet) -> Checked<()> {
+pub(super) fn expect_digests(location: &Location, digests: &Digests, content: &[u8], set: DigestSet) -> Checked<()> {
     let right = Digests::of(content, DigestSet::ALL);
     ensure!(set.without(digests).is_empty(), "{location}: of the digests {set:?} only {digests:?} are given");
     let wrong = digests.blake3.is_some_and(|digest| Some(digest) != right.blake3)

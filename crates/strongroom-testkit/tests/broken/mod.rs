@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -9,8 +10,9 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
-    ByteRange, Capabilities, ContentNamer, DigestSet, Digests, Error, ErrorKind, ExternalStorage, ListOptions, Listing,
-    Loaded, LocalPath, Location, MemoryStorage, Metadata, Result, Source, StoreItem, StoreMode, StoreOptions, Stored,
+    ByteRange, Capabilities, ContentNamer, Copied, DigestSet, Digests, Error, ErrorKind, ExternalStorage, ListOptions,
+    Listing, LoadOptions, Loaded, LocalPath, Location, MemoryStorage, Metadata, Result, Source, StoreItem, StoreMode,
+    StoreOptions, Stored,
 };
 use tokio::task::yield_now;
 
@@ -55,6 +57,8 @@ pub enum Defect {
     ClaimsLocalPaths,
     DropsLocalPaths,
     TakesAnyPathName,
+    LoadsInPlace,
+    LoadsThroughLinks,
     LocksWhatIsReadOnly,
     DeniesNesting,
     PrunesFolders,
@@ -422,6 +426,24 @@ impl ExternalStorage for Broken {
             return Ok(digests.blake3.map(|digest| digest.to_string()).unwrap_or_default());
         }
         Provided(self.clone()).hexdigest(location).await
+    }
+
+    async fn load_path(&self, location: &Location, path: &Path, options: &LoadOptions) -> Result<Copied> {
+        let failed = |error| Error::from_io("write", path.display(), error);
+        match self.defect {
+            D::LoadsInPlace => {
+                std::fs::write(path, "").map_err(failed)?;
+                yield_now().await;
+                let content = self.objects.load_bytes(location, ByteRange::All).await?;
+                std::fs::write(path, &content).map_err(failed)?;
+                Ok(Copied::new(content.len() as u64, Digests::of(&content, options.digests)))
+            }
+            D::LoadsThroughLinks => {
+                let path = path.canonicalize().unwrap_or(path.to_path_buf());
+                Provided(self.clone()).load_path(location, &path, options).await
+            }
+            _ => Provided(self.clone()).load_path(location, path, options).await,
+        }
     }
 
     async fn local_path(&self, location: &Location, name: Option<&str>) -> Result<LocalPath> {
