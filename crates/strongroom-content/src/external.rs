@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
-    ByteRange, Capabilities, Error, ExternalStorage, Loaded, LocalPath, Location, Metadata, Result, Source, StoreItem,
-    StoreOptions, Stored,
+    ByteRange, Capabilities, Copied, DigestSet, Error, ExternalStorage, Loaded, LocalPath, Location, Metadata, Result,
+    Source, StoreItem, StoreOptions, Stored, TargetFile,
 };
 
 use crate::batch::PutOptions;
@@ -40,6 +40,10 @@ impl ExternalStorage for ContentStorage {
 
     async fn load_bytes(&self, location: &Location, range: ByteRange) -> Result<Bytes> {
         self.find_for("load", location).await?.load_bytes(range).await
+    }
+
+    async fn load_into(&self, location: &Location, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        self.find_for("load", location).await?.load_into(target, digests).await
     }
 
     async fn exists(&self, location: &Location) -> Result<bool> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use strongroom_storage::{ByteRange, Digest, Digests, Error, Loaded, LocalPath, Location, Result};
+use strongroom_storage::{
+    ByteRange, Copied, Digest, DigestSet, Digests, Error, Loaded, LocalPath, Location, Result, TargetFile, unblock,
+};
 
 use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, List};
 use crate::content::{Body, Kept};
@@ -137,6 +139,27 @@ impl ObjectRef {
         let range = range.resolve(content.size, &self.location)?;
         let stream = self.store.open_content(content, range.clone(), self.location.as_str()).await?;
         Ok(Loaded::new(&self.location, content.size, range, stream))
+    }
+
+    /// Writes all of it into `target`, verified. Digests besides BLAKE3 are those on record, or computed.
+    ///
+    /// # Errors
+    /// `Corrupt` if content is lost or damaged; those of writing. Then the file may hold anything.
+    pub async fn load_into(&self, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        let (content, known) = (&self.object.content, self.digests());
+        let copied = self.store.copy_content(content, target, digests.without(&known)).await;
+        let named = |error: Error| {
+            if error.operation() == "write" { error } else { error.in_operation("load", &self.location) }
+        };
+        match copied.map_err(named)? {
+            Some(computed) => Ok(Copied::new(content.size, known.or(computed))),
+            None => {
+                let (clean, loaded) = (target.clone(), self.load(ByteRange::All).await?);
+                unblock(move || clean.clear()).await?;
+                let copied = loaded.into_file(target, digests.without(&known)).await?;
+                Ok(Copied::new(copied.size, known.or(copied.digests)))
+            }
+        }
     }
 
     /// The bytes `range`, verified, in one piece.

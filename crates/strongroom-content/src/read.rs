@@ -5,6 +5,7 @@ mod file;
 mod lists;
 mod packs;
 mod path;
+mod target;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use strongroom_storage::{ExternalStorage, ObjectReader, Result};
+use strongroom_storage::{ExternalStorage, ObjectReader, PieceVisitor, Result, unblock};
 
 use crate::nonce::Nonce;
 use crate::paths;
@@ -47,30 +47,55 @@ impl PackReader {
     /// # Errors
     /// `Missing` if there is no such pack; `Corrupt` or `Invalid` if it is shorter; those of the backend.
     pub(crate) async fn read(&self, pack: &Nonce, range: Range<u64>) -> Result<Bytes> {
-        let known = {
-            let mut open = self.open();
-            open.clock += 1;
-            let now = open.clock;
-            open.packs.get_mut(pack).map(|pack| {
-                pack.used = now;
-                pack.reader.clone()
-            })
-        };
-        if let Some(reader) = known {
+        if let Some(reader) = self.known(pack) {
             match reader.read(range.clone()).await {
                 Ok(bytes) => return Ok(bytes),
                 // An open file can go bad by itself, as on a network file system whose server has started anew.
                 Err(_) => self.forget(pack),
             }
         }
-        let location = paths::pack(pack)?;
-        match self.backend.reader(&location).await? {
-            Some(reader) => {
-                self.keep(*pack, reader.clone());
-                reader.read(range).await
-            }
-            None => self.backend.load_bytes(&location, range.into()).await,
+        match self.open_reader(pack).await? {
+            Some(reader) => reader.read(range).await,
+            None => self.backend.load_bytes(&paths::pack(pack)?, range.into()).await,
         }
+    }
+
+    /// The bytes `range` of a pack, seen by `visit` piece by piece. After an error it may have seen some.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read), and those of `visit`.
+    pub(crate) async fn visit(&self, pack: &Nonce, range: Range<u64>, mut visit: PieceVisitor) -> Result<()> {
+        let reader = match self.known(pack) {
+            Some(reader) => Some(reader),
+            None => self.open_reader(pack).await?,
+        };
+        match reader {
+            Some(reader) => reader.visit(range, visit).await,
+            None => {
+                let bytes = self.backend.load_bytes(&paths::pack(pack)?, range.into()).await?;
+                unblock(move || visit(&bytes)).await
+            }
+        }
+    }
+
+    /// A pack that is open.
+    fn known(&self, pack: &Nonce) -> Option<Arc<dyn ObjectReader>> {
+        let mut open = self.open();
+        open.clock += 1;
+        let now = open.clock;
+        open.packs.get_mut(pack).map(|pack| {
+            pack.used = now;
+            pack.reader.clone()
+        })
+    }
+
+    /// Opens a pack, where the backend has something to keep open.
+    async fn open_reader(&self, pack: &Nonce) -> Result<Option<Arc<dyn ObjectReader>>> {
+        let reader = self.backend.reader(&paths::pack(pack)?).await?;
+        if let Some(reader) = &reader {
+            self.keep(*pack, reader.clone());
+        }
+        Ok(reader)
     }
 
     /// Opens a pack anew the next time.

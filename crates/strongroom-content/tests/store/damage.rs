@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use strongroom_content::{ContentStorage, Layout, OpenOptions, PutOptions, VerifyOptions, Version};
-use strongroom_storage::{ByteRange, Digest, ErrorKind, ExternalStorage, Location, StoreMode};
+use strongroom_storage::{ByteRange, Digest, ErrorKind, ExternalStorage, LoadOptions, Location, StoreMode};
 
 use crate::collector::publish_list;
 use crate::support::{
@@ -94,9 +94,20 @@ impl Victim {
     /// What is wrong after damage: the names that are not readable, and how they fail. None gives wrong bytes.
     async fn unreadable(&self, backend: &Backend, when: &str) -> BTreeMap<String, strongroom_storage::Error> {
         let store = open(backend).await;
+        let folder = tempfile::tempdir().expect("a folder");
         let mut unreadable = BTreeMap::new();
         for (name, bytes) in &self.names {
-            match load(&store, name).await {
+            let found = load(&store, name).await;
+            if bytes.len() >= 3000 {
+                let path = folder.path().join("loaded");
+                let loaded = store.load_path(&at(name), &path, &LoadOptions::default()).await;
+                let file = std::fs::read(&path).ok().map(Bytes::from);
+                assert_eq!(file, found.as_ref().ok().cloned(), "{when}: {name}, as a local file");
+                let text = |error: strongroom_storage::Error| error.to_string();
+                assert_eq!(loaded.err().map(text), found.as_ref().err().cloned().map(text), "{when}: {name}");
+                let _ = std::fs::remove_file(path);
+            }
+            match found {
                 Ok(found) => assert!(found == *bytes, "{when}: {name} has wrong bytes"),
                 Err(error) => {
                     assert!([ErrorKind::Corrupt, ErrorKind::Missing].contains(&error.kind()), "{when}: {error:?}");

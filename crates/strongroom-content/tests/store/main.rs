@@ -13,6 +13,7 @@ mod index;
 mod lagging;
 mod large;
 mod lists;
+mod local;
 mod many;
 mod merging;
 mod names;
