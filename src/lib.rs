@@ -30,10 +30,10 @@ pub use strongroom_content::{
     VerifyOptions, Version,
 };
 pub use strongroom_storage::{
-    ByteRange, ByteStream, Capabilities, Digest, DigestSet, Digests, Durability, Error, ErrorKind, ExternalStorage,
-    FileIdentity, FileStorage, Hasher, ListOptions, Listing, Loaded, LocalPath, Location, MemoryStorage, Metadata,
-    PrefixStorage, ReadOnlyStorage, Result, Sharing, Source, StoreItem, StoreMode, StoreOptions, Stored, blocking,
-    unblock,
+    ByteRange, ByteStream, Capabilities, Copied, Digest, DigestSet, Digests, Durability, Error, ErrorKind,
+    ExternalStorage, FileIdentity, FileStorage, Hasher, ListOptions, Listing, LoadOptions, Loaded, LocalPath, Location,
+    MemoryStorage, Metadata, PrefixStorage, ReadOnlyStorage, Result, Sharing, Source, StoreItem, StoreMode,
+    StoreOptions, Stored, TargetFile, blocking, unblock,
 };
 pub use strongroom_workflow as workflow;
 

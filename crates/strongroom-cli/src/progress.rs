@@ -1,9 +1,11 @@
 //! Progress bars, on a terminal only.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use strongroom::TargetFile;
 use strongroom::content::Progress;
 
 use crate::output::Output;
@@ -38,6 +40,21 @@ impl Bar {
     /// Counts more bytes.
     pub fn add(&self, bytes: u64) {
         self.0.inc(bytes);
+    }
+
+    /// Counts the bytes of `file` while `writing` writes them.
+    pub async fn follow<T>(&self, file: &TargetFile, writing: impl Future<Output = T>) -> T {
+        let mut writing = pin!(writing);
+        let mut counted = 0;
+        loop {
+            let done = tokio::time::timeout(REDRAW, &mut writing).await;
+            let written = file.file().metadata().map_or(counted, |found| found.len());
+            self.add(written.saturating_sub(counted));
+            counted = written;
+            if let Ok(done) = done {
+                return done;
+            }
+        }
     }
 
     /// What calls of the library report to.

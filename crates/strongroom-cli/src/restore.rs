@@ -6,8 +6,8 @@ mod new_file;
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
-use strongroom::{Attributes, ByteRange, Error, ErrorKind, ObjectRef, Result, unblock};
+use futures::{StreamExt, stream};
+use strongroom::{Attributes, ByteRange, DigestSet, Error, ErrorKind, ObjectRef, Result, unblock};
 
 pub use folder::Folder;
 use new_file::Place;
@@ -108,25 +108,26 @@ pub async fn restore(folder: &Folder, path: &str, object: &ObjectRef, range: Byt
 
 /// Reads what is small, and restores what is not.
 async fn begin(folder: &Folder, path: &str, object: &ObjectRef, range: ByteRange, bar: &Bar) -> Result<Step> {
-    let loaded = object.load(range).await?;
-    let length = loaded.range.end - loaded.range.start;
+    let wanted = range.resolve(object.size(), object.location())?;
+    let length = wanted.end - wanted.start;
+    let is_whole = length == object.size();
     let attributes = object.attributes().clone();
     let place = folder.place(path);
-    let is_link = attributes.symlink() && length == object.size();
+    let is_link = attributes.symlink() && is_whole;
     if is_link || length <= SMALL_BYTES {
-        return Ok(Step::Write(Small { place, attributes, content: loaded.into_bytes().await?, is_link }));
+        let content = object.load(range).await?.into_bytes().await?;
+        return Ok(Step::Write(Small { place, attributes, content, is_link }));
     }
-    let mut stream = loaded.into_stream();
     let created = attributes.clone();
-    let mut file = unblock(move || place.create(&created)).await?;
-    let mut next = stream.try_next().await?;
-    while let Some(bytes) = next {
-        bar.add(bytes.len() as u64);
-        // More is read while this is written.
-        let written = unblock(move || file.write(&bytes).map(|()| file));
-        let (written, following) = futures::join!(written, stream.try_next());
-        (file, next) = (written?, following?);
-    }
+    let file = unblock(move || place.create(&created)).await?;
+    let loading = async {
+        if is_whole {
+            object.load_into(file.target(), DigestSet::NONE).await
+        } else {
+            object.load(range).await?.into_file(file.target(), DigestSet::NONE).await
+        }
+    };
+    bar.follow(file.target(), loading).await?;
     unblock(move || file.publish(&attributes)).await?;
     Ok(Step::Done)
 }
@@ -137,8 +138,8 @@ fn write(step: Step) -> Result<u64> {
     if is_link {
         place.link(&content, &attributes)?;
     } else {
-        let mut file = place.create(&attributes)?;
-        file.write(&content)?;
+        let file = place.create(&attributes)?;
+        file.target().write_at(&content, 0)?;
         file.publish(&attributes)?;
     }
     Ok(content.len() as u64)

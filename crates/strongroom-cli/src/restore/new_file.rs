@@ -1,7 +1,6 @@
 //! A file that appears when it is complete.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +10,9 @@ use rustix::fs::{
     AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, futimens, openat, renameat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
-use strongroom::{Attributes, Error, Result};
+use strongroom::{Attributes, Error, Result, TargetFile};
 
 use super::folder::Folder;
-
-/// How much is written at a time, in bytes: as much as `cp` does. Linux takes memory for a larger write in larger pieces, and
-/// such memory is several times slower to get in virtual machines whose host gives it out on demand.
-const WRITE_BYTES: usize = 256 << 10;
 
 /// Tells apart what this process is writing.
 static DRAWN: AtomicU64 = AtomicU64::new(0);
@@ -32,7 +27,7 @@ pub struct Place {
 /// A file under a temporary name beside its place; removed unless it is published.
 #[derive(Debug)]
 pub struct NewFile {
-    file: File,
+    target: TargetFile,
     name: TemporaryName,
 }
 
@@ -55,9 +50,10 @@ impl Place {
     /// As for [`restore`](super::restore).
     pub fn create(self, attributes: &Attributes) -> Result<NewFile> {
         let mode = Mode::from_raw_mode(if attributes.executable() { 0o777 } else { 0o666 });
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (file, name) = self.temporary(|parent, name| openat(parent, name, flags, mode))?;
-        Ok(NewFile { file: file.into(), name })
+        let target = TargetFile::new(file.into(), name.place.folder.shown(&name.place.path));
+        Ok(NewFile { target, name })
     }
 
     /// Makes a symbolic link. Blocks.
@@ -92,13 +88,9 @@ impl Place {
 }
 
 impl NewFile {
-    /// Appends bytes. Blocks.
-    ///
-    /// # Errors
-    /// That of the operating system.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut pieces = bytes.chunks(WRITE_BYTES);
-        pieces.try_for_each(|piece| self.file.write_all(piece)).map_err(|error| self.name.place.failed(error))
+    /// What to write to.
+    pub fn target(&self) -> &TargetFile {
+        &self.target
     }
 
     /// Gives the file its time and its name. Blocks.
@@ -107,7 +99,7 @@ impl NewFile {
     /// `Conflict` if a folder has the name.
     pub fn publish(self, attributes: &Attributes) -> Result<()> {
         if let Some(times) = attributes.modified().map(timestamps) {
-            futimens(&self.file, &times).map_err(|error| self.name.place.failed(error.into()))?;
+            futimens(self.target.file(), &times).map_err(|error| self.name.place.failed(error.into()))?;
         }
         self.name.publish()
     }
