@@ -1,17 +1,14 @@
 //! An object that a handle refers to, read in whichever way suits.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
 use strongroom_storage::{
-    ByteRange, ByteStream, Digest, DigestSet, Error, ErrorKind, ExternalStorage, Hasher, LocalPath, Location, Metadata,
-    Result, unblock,
+    ByteRange, ByteStream, Digest, DigestSet, Error, ErrorKind, ExternalStorage, Hasher, LoadOptions, LocalPath,
+    Location, Metadata, Result, unblock,
 };
 
 /// An object in a storage: opened as bytes, a range, a stream, or a real local path.
@@ -122,7 +119,13 @@ impl Resource {
             Err(error) => return Err(error),
         }
         let path = folder.join(self.location.as_str());
-        write_file(self.stream().await?, path.clone()).await?;
+        let folder = path.parent().unwrap_or(folder).to_path_buf();
+        unblock(move || {
+            std::fs::create_dir_all(&folder).map_err(|error| Error::from_io("write", folder.display(), error))
+        })
+        .await?;
+        let options = LoadOptions::default().with_expected(self.expected);
+        self.storage.load_path(&self.location, &path, &options).await?;
         Ok(LocalPath::new(path, ()))
     }
 
@@ -145,50 +148,5 @@ impl Resource {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Writes a stream to a new file, which appears under `path` when it is complete.
-async fn write_file(mut pieces: ByteStream, path: PathBuf) -> Result<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let failed = |path: &Path, error| Error::from_io("write", path.display(), error);
-    let mut part = path.clone().into_os_string();
-    part.push(format!(".{}-{}.part", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    let part = PathBuf::from(part);
-    let mut file = Unfinished { path: part.clone(), file: None };
-    file = unblock(move || {
-        if let Some(folder) = part.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-        }
-        file.file = Some(File::create(&part).map_err(|error| failed(&part, error))?);
-        Ok(file)
-    })
-    .await?;
-    while let Some(piece) = pieces.try_next().await? {
-        file = unblock(move || {
-            if let Some(open) = &mut file.file {
-                open.write_all(&piece).map_err(|error| failed(&file.path, error))?;
-            }
-            Ok(file)
-        })
-        .await?;
-    }
-    unblock(move || {
-        file.file = None;
-        std::fs::rename(&file.path, &path).map_err(|error| failed(&path, error))
-    })
-    .await
-}
-
-/// A file in the making, which is removed again if it is not renamed.
-struct Unfinished {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // After the rename there is nothing to remove; otherwise it is litter in a folder that goes anyway.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
