@@ -1,18 +1,16 @@
 //! How much slower than `cp` is it to get a large file back, every byte verified?
 //!
-//! Once by the library, whose stream goes into a file; once by the command line. Neither they nor `cp` make it durable.
+//! Once by the library, once by the command line. Neither they nor `cp` make it durable.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use futures::TryStreamExt;
-use strongroom::{ContentConfig, ContentStorage, ExternalStorage, Layout, PutOptions, unblock};
+use strongroom::{ContentConfig, ExternalStorage, Layout, LoadOptions, PutOptions};
 
 use super::store_new::put;
-use crate::bench::{Bench, WRITE_BYTES, execute};
+use crate::bench::{Bench, execute};
 use crate::data::location;
 use crate::measure::time;
 use crate::race::{Amount, Race};
@@ -37,8 +35,10 @@ pub fn answer(bench: &Bench, table: &mut Table) -> Result<()> {
         let store = bench.create(&path, ContentConfig::default())?;
         put(bench, &store, &file, PutOptions::default().with_layout(layout))?;
         let (target, command_line) = (&target, &command_line);
+        let at = location(0, 0);
         let library = race.enter(name, amount, move || {
-            let (sample, ()) = time(|| bench.block_on(load(&store, target)))?;
+            let load = || Ok(bench.block_on(store.load_path(&at, target, &LoadOptions::default()))?);
+            let (sample, _) = time(load)?;
             done(target)?;
             Ok(sample)
         });
@@ -60,23 +60,6 @@ pub fn answer(bench: &Bench, table: &mut Table) -> Result<()> {
     let figures = race.run()?;
     for (work, entry, least) in entries {
         table.compare(&work, &figures[entry], "`cp`", &figures[copy], Goal::SpeedAtLeast(least));
-    }
-    Ok(())
-}
-
-/// Writes an object to a file, while more of it is read.
-async fn load(store: &ContentStorage, target: &Path) -> Result<()> {
-    let mut stream = store.load_stream(&location(0, 0)).await?;
-    let mut file = File::create(target)?;
-    let mut next = stream.try_next().await?;
-    while let Some(bytes) = next {
-        let written = unblock(move || {
-            let written = bytes.chunks(WRITE_BYTES).try_for_each(|piece| file.write_all(piece));
-            Ok(written.map(|()| file))
-        });
-        let (written, following) = futures::join!(written, stream.try_next());
-        file = written??;
-        next = following?;
     }
     Ok(())
 }
