@@ -23,6 +23,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 pub use config::FileConfig;
+pub use copy::Onlooker;
+pub(crate) use copy::copy;
 pub use sharing::Sharing;
 
 use crate::digest::DigestSet;

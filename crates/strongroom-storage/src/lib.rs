@@ -21,7 +21,7 @@ mod unblock;
 
 pub use digest::{Digest, DigestSet, Digests, Hasher, Md5Digest, Sha256Digest};
 pub use error::{Error, ErrorKind, Result};
-pub use file::{FileConfig, FileStorage, Sharing};
+pub use file::{FileConfig, FileStorage, Onlooker, Sharing};
 pub use host::{Host, SystemHost};
 pub use location::Location;
 pub use memory::MemoryStorage;

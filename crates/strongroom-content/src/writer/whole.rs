@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::future::try_join_all;
 use strongroom_storage::{
-    ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, FileIdentity, Hasher, Location, PathSource, Result,
-    Source, SourceFile, unblock,
+    ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, FileIdentity, Hasher, Location, Onlooker, PathSource,
+    Result, Source, SourceFile, unblock,
 };
 use tokio::sync::Notify;
 
@@ -18,10 +20,8 @@ use crate::paths;
 use crate::record::Kind;
 use crate::session::Session;
 
-/// How much of a local file is read at a time, in bytes.
-const READ_BYTES: usize = 256 << 10;
-/// After how many reads the writer gives a sign of life.
-const READS_AT_ONCE: usize = 256;
+/// After how many bytes of a local file that is hashed the writer gives a sign of life.
+const SHOWN_BYTES: u64 = 64 << 20;
 
 /// What was seen of content on its way.
 #[derive(Debug)]
@@ -36,26 +36,39 @@ struct Seen {
 #[derive(Debug)]
 struct ContentHasher {
     grid: GridHasher,
-    others: Hasher,
+    /// One for each other digest.
+    others: Vec<Hasher>,
 }
 
 impl ContentHasher {
-    fn new(mut set: DigestSet) -> Self {
-        set.blake3 = false;
-        Self { grid: GridHasher::new(), others: Hasher::new(set) }
+    fn new(set: DigestSet) -> Self {
+        Self { grid: GridHasher::new(), others: Hasher::new(others(set)).split() }
     }
 
-    fn update(&mut self, bytes: &[u8]) {
-        self.grid.update(bytes);
-        self.others.update(bytes);
+    fn onlookers(&mut self) -> Vec<Onlooker<'_>> {
+        let grid = Box::new(|bytes: &[u8]| self.grid.update(bytes)) as Onlooker<'_>;
+        let others = self.others.iter_mut().map(|hasher| Box::new(|bytes: &[u8]| hasher.update(bytes)) as Onlooker<'_>);
+        [grid].into_iter().chain(others).collect()
     }
 
     fn finish(self) -> Seen {
-        let (digest, size, cells) = self.grid.finish();
-        let mut digests = self.others.finish();
-        digests.blake3 = Some(digest);
-        Seen { digest, size, cells, digests }
+        let digests = self.others.into_iter().fold(Digests::default(), |known, hasher| known.or(hasher.finish()));
+        Seen::new(self.grid, digests)
     }
+}
+
+impl Seen {
+    fn new(grid: GridHasher, mut digests: Digests) -> Self {
+        let (digest, size, cells) = grid.finish();
+        digests.blake3 = Some(digest);
+        Self { digest, size, cells, digests }
+    }
+}
+
+/// The digests besides BLAKE3.
+fn others(mut set: DigestSet) -> DigestSet {
+    set.blake3 = false;
+    set
 }
 
 /// Content that was hashed before it is stored, and is there to be stored still.
@@ -67,35 +80,37 @@ enum Hashed {
 
 async fn hash_file(mut file: PathSource, set: DigestSet, session: &Session) -> Result<Hashed> {
     let opened = file.clone();
-    let mut work =
-        unblock(move || Ok((SourceFile::open(&opened)?, ContentHasher::new(set), vec![0; READ_BYTES]))).await?;
-    let mut is_last = false;
-    while !is_last {
+    let mut work = unblock(move || Ok((SourceFile::open(&opened)?, ContentHasher::new(set)))).await?;
+    let mut has_more = true;
+    while has_more {
         session.beat().await?;
-        (is_last, work) = unblock(move || {
-            let (source, hasher, buffer) = &mut work;
-            for _ in 0..READS_AT_ONCE {
-                match source.read(buffer)? {
-                    0 => return Ok((true, work)),
-                    length => hasher.update(&buffer[..length]),
-                }
-            }
-            Ok((false, work))
+        (has_more, work) = unblock(move || {
+            let (source, hasher) = &mut work;
+            Ok((source.show(SHOWN_BYTES, hasher.onlookers())?, work))
         })
         .await?;
     }
-    let (source, hasher, _) = work;
+    let (source, hasher) = work;
     file.expected = Some(unblock(move || source.finish()).await?);
     Ok(Hashed::File(file, hasher.finish()))
 }
 
 async fn hash_bytes(bytes: Bytes, set: DigestSet) -> Result<Hashed> {
-    unblock(move || {
-        let mut hasher = ContentHasher::new(set);
-        hasher.update(&bytes);
-        Ok(Hashed::Bytes(bytes, hasher.finish()))
-    })
-    .await
+    let ContentHasher { mut grid, others } = ContentHasher::new(set);
+    let in_grid = bytes.clone();
+    let grid = unblock(move || {
+        grid.update(&in_grid);
+        Ok(grid)
+    });
+    let others = others.into_iter().map(|mut hasher| {
+        let bytes = bytes.clone();
+        unblock(move || {
+            hasher.update(&bytes);
+            Ok(hasher)
+        })
+    });
+    let (grid, others) = futures::try_join!(grid, try_join_all(others))?;
+    Ok(Hashed::Bytes(bytes, ContentHasher { grid, others }.finish()))
 }
 
 /// How content may be kept that is looked for.
@@ -119,7 +134,7 @@ type Outcome = (Seen, Option<Nonce>);
 
 /// Names a whole file, or refuses to where there is one already.
 struct WholeNamer {
-    hasher: ContentHasher,
+    grid: GridHasher,
     progress: Arc<Notify>,
     nonce: Nonce,
     there: FindFile,
@@ -128,12 +143,12 @@ struct WholeNamer {
 
 impl ContentNamer for WholeNamer {
     fn update(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
+        self.grid.update(bytes);
         self.progress.notify_one();
     }
 
     fn location(&mut self) -> Result<Location> {
-        let seen = std::mem::replace(&mut self.hasher, ContentHasher::new(DigestSet::NONE)).finish();
+        let seen = Seen::new(std::mem::replace(&mut self.grid, GridHasher::new()), Digests::default());
         let there = (self.there)(&seen.digest);
         let location = paths::whole_file(&seen.digest, &self.nonce)?;
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some((seen, there));
@@ -216,7 +231,7 @@ impl ContentWriter {
         let progress = Arc::new(Notify::new());
         let (catalog, session) = (self.store.catalog.clone(), self.session.clone());
         let namer = WholeNamer {
-            hasher: ContentHasher::new(set),
+            grid: GridHasher::new(),
             progress: progress.clone(),
             nonce,
             there: Box::new(move |digest| {
@@ -226,12 +241,13 @@ impl ContentWriter {
             }),
             outcome: outcome.clone(),
         };
-        let options = paths::once();
+        let options = paths::once().with_digests(others(set));
         let stored = self.store.backend.store_named(source, Box::new(namer), &options);
         let stored = self.session.beat_during(stored, &progress).await;
         let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (seen, nonce) = match (stored, outcome) {
-            (Ok(stored), Some((seen, None))) => {
+            (Ok(stored), Some((mut seen, None))) => {
+                seen.digests = seen.digests.or(stored.digests);
                 self.session.saw(stored.location);
                 self.store.catalog.stored_file(seen.digest, nonce);
                 self.store.catalog.note_size(seen.size);
@@ -260,7 +276,29 @@ impl ContentWriter {
         self.session.beat().await?;
         let cells = self.place_list_of_cells(&seen.digest, seen.cells).await?;
         let content = Content { digest: seen.digest, size: seen.size, body: Body::Whole(nonce, cells) };
-        Ok(Taken { content, digests: seen.digests })
+        let missing = others(set).without(&seen.digests);
+        let digests = if missing.is_empty() {
+            seen.digests
+        } else {
+            // A file with this content was there, and the backend gave up the stream.
+            seen.digests.or(self.digests_of(&content, missing).await?)
+        };
+        Ok(Taken { content, digests })
+    }
+
+    /// Digests of what is kept, by reading it.
+    async fn digests_of(&self, content: &Content, set: DigestSet) -> Result<Digests> {
+        let subject = format!("b3:{}", content.digest);
+        let mut stream = self.store.open_content(content, 0..content.size, &subject).await?;
+        let mut hasher = Hasher::new(set);
+        while let Some(bytes) = stream.try_next().await? {
+            hasher = unblock(move || {
+                hasher.update(&bytes);
+                Ok(hasher)
+            })
+            .await?;
+        }
+        Ok(hasher.finish())
     }
 
     /// A whole file of `size` bytes that can be relied on.

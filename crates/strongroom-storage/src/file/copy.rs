@@ -26,8 +26,8 @@ const PIECES: usize = PIECES_AHEAD + 3;
 /// at the end.
 const SYNC_BYTES: usize = 64 << 20;
 
-/// Somebody who sees all pieces, in order.
-pub(super) type Onlooker<'a> = Box<dyn FnMut(&[u8]) + Send + 'a>;
+/// Somebody who sees all bytes, piece by piece, in order.
+pub type Onlooker<'a> = Box<dyn FnMut(&[u8]) + Send + 'a>;
 
 /// A piece on its way; it is used again when the last who sees it has done so.
 type Piece = Arc<(Vec<u8>, usize)>;
@@ -37,7 +37,7 @@ type Piece = Arc<(Vec<u8>, usize)>;
 ///
 /// # Errors
 /// The first of those of `read`, `write` and `sync`.
-pub(super) fn copy(
+pub(crate) fn copy(
     mut read: impl FnMut(&mut [u8]) -> Result<usize>,
     mut write: impl FnMut(&[u8]) -> Result<()>,
     onlookers: Vec<Onlooker<'_>>,

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::{PathSource, not_a_file};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::{Onlooker, copy};
 
 /// What tells one state of a file from another without reading it: size, modification time, and on Unix device, inode and
 /// change time.
@@ -104,6 +105,25 @@ impl SourceFile {
                 Err(error) => return Err(Error::from_io("read", self.path.display(), error)),
             }
         }
+    }
+
+    /// Reads about `length` more bytes, all seen by each onlooker on a thread of its own. False if they end before. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Changed`] if the file grew; those of reading.
+    pub fn show(&mut self, length: u64, onlookers: Vec<Onlooker<'_>>) -> Result<bool> {
+        let (mut left, mut is_over) = (length, false);
+        let read = |buffer: &mut [u8]| {
+            if left == 0 {
+                return Ok(0);
+            }
+            let length = self.read(buffer)?;
+            is_over = length == 0;
+            left = left.saturating_sub(length as u64);
+            Ok(length)
+        };
+        copy(read, |_| Ok(()), onlookers, None::<fn() -> Result<()>>)?;
+        Ok(!is_over)
     }
 
     /// Reads up to `length` more bytes, without filling memory with zeros first; none at the end. Blocks.
