@@ -3,22 +3,19 @@
 //! A gear hash over the last 64 bytes (Xia et al., "FastCDC", USENIX ATC 2016, without its normalisation) is looked at from
 //! the minimum size on; a chunk ends where the upper bits of the hash are zero, or at the maximum size.
 
-use bytes::{Bytes, BytesMut};
-
 use crate::config::ChunkSizes;
 
 /// The gear hash forgets a byte after this many.
 const WINDOW_BYTES: usize = 64;
 
-/// Cuts content that comes in pieces. Where it cuts does not depend on the pieces.
+/// Finds the ends of chunks in content that comes bit by bit. Where they are does not depend on how it comes.
 #[derive(Debug)]
 pub(crate) struct Chunker {
     minimum: usize,
     maximum: usize,
     mask: u64,
     hasher: gearhash::Hasher<'static>,
-    buffer: BytesMut,
-    /// How much of the buffer was looked at.
+    /// How much of the present chunk was looked at.
     scanned: usize,
 }
 
@@ -32,45 +29,28 @@ impl Chunker {
             // The upper bits depend on the whole window, the lower ones on its end only.
             mask: u64::MAX << (64 - bits),
             hasher: gearhash::Hasher::default(),
-            buffer: BytesMut::new(),
             scanned: 0,
         }
     }
 
-    /// Takes the next bytes.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    /// The next chunk, if what was taken so far has its end.
-    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
-        let end = self.buffer.len().min(self.maximum);
+    /// The length of the chunk with which `bytes` begin, if they have its end. If not, they are to be given again with more
+    /// behind them; if so, those behind the chunk.
+    pub(crate) fn next_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let end = bytes.len().min(self.maximum);
         if end < self.minimum {
             return None;
         }
         if self.scanned == 0 {
             self.hasher.set_hash(0);
-            self.hasher.update(&self.buffer[self.minimum - WINDOW_BYTES..self.minimum]);
+            self.hasher.update(&bytes[self.minimum - WINDOW_BYTES..self.minimum]);
             self.scanned = self.minimum;
         }
-        match self.hasher.next_match(&self.buffer[self.scanned..end], self.mask) {
-            Some(length) => Some(self.cut(self.scanned + length)),
-            None if end == self.maximum => Some(self.cut(end)),
-            None => {
-                self.scanned = end;
-                None
-            }
-        }
-    }
-
-    /// What is left at the end of the content; `None` if nothing is.
-    pub(crate) fn finish(self) -> Option<Bytes> {
-        (!self.buffer.is_empty()).then(|| self.buffer.freeze())
-    }
-
-    fn cut(&mut self, length: usize) -> Bytes {
-        self.scanned = 0;
-        self.buffer.split_to(length).freeze()
+        let found = match self.hasher.next_match(&bytes[self.scanned..end], self.mask) {
+            Some(length) => Some(self.scanned + length),
+            None => (end == self.maximum).then_some(end),
+        };
+        self.scanned = if found.is_some() { 0 } else { end };
+        found
     }
 }
 
@@ -87,16 +67,18 @@ mod tests {
         bytes
     }
 
-    fn cut(content: &[u8], piece: usize) -> Vec<Bytes> {
+    fn cut(content: &[u8], piece: usize) -> Vec<&[u8]> {
         let mut chunker = Chunker::new(SIZES);
-        let mut chunks = Vec::new();
-        for piece in content.chunks(piece) {
-            chunker.push(piece);
-            while let Some(chunk) = chunker.next_chunk() {
-                chunks.push(chunk);
+        let (mut chunks, mut start) = (Vec::new(), 0);
+        for end in (0..content.len()).step_by(piece).map(|from| content.len().min(from + piece)) {
+            while let Some(length) = chunker.next_end(&content[start..end]) {
+                chunks.push(&content[start..start + length]);
+                start += length;
             }
         }
-        chunks.extend(chunker.finish());
+        if start < content.len() {
+            chunks.push(&content[start..]);
+        }
         chunks
     }
 
@@ -112,7 +94,8 @@ mod tests {
 
     #[test]
     fn sizes_keep_their_bounds_and_their_mean() {
-        let chunks = cut(&noise(4 << 20), 1 << 16);
+        let content = noise(4 << 20);
+        let chunks = cut(&content, 1 << 16);
         let (last, others) = chunks.split_last().expect("some");
         assert!(others.iter().all(|chunk| (1 << 10..=16 << 10).contains(&chunk.len())));
         assert!(last.len() <= 16 << 10);
@@ -128,7 +111,7 @@ mod tests {
         let mut edited = content.clone();
         edited.insert(0, 7);
         edited.insert(500_000, 7);
-        let known: HashSet<Bytes> = cut(&content, 1 << 16).into_iter().collect();
+        let known: HashSet<&[u8]> = cut(&content, 1 << 16).into_iter().collect();
         let new = cut(&edited, 1 << 16).into_iter().filter(|chunk| !known.contains(chunk)).count();
         assert!(new <= 6, "{new} of {} chunks are new", known.len());
     }

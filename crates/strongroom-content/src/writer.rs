@@ -1,5 +1,6 @@
 //! Taking content in: what is there already is relied on, the rest goes inline, into packs, or into a file of its own.
 
+mod blocks;
 mod chunked;
 mod packer;
 mod prepare;

@@ -1,28 +1,26 @@
 //! Objects as chunks that are cut by content.
 //!
-//! Four things go on at the same time, each on a thread where it may take its time: the next piece is read, this one is cut,
-//! the whole is hashed, and chunks are hashed and compressed.
+//! Three things go on at the same time, each on a thread where it may take its time: the next block is read and cut, the whole
+//! is hashed, and the chunks of the blocks before are hashed and compressed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, ready};
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use strongroom_storage::{ByteStream, Digest, DigestSet, Hasher, Result, Source, unblock};
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, Hasher, Result, unblock};
 
+use super::blocks::{Block, Blocks};
 use super::packer::Item;
 use super::{ContentWriter, Input, Taken};
 use crate::chunk::Chunk;
-use crate::chunker::Chunker;
 use crate::content::{Body, Content};
 use crate::record::Kind;
 use crate::store::Inner;
 
-/// How many chunks are hashed and compressed at once.
-const CHUNKS_AT_ONCE: usize = 4;
-/// How much is cut at a time, in bytes.
-const PIECE_BYTES: usize = 1 << 20;
+/// The chunks of how many blocks are hashed and compressed at once.
+const BLOCKS_AT_ONCE: usize = 2;
 
 type Work<T> = BoxFuture<'static, Result<T>>;
 
@@ -43,57 +41,55 @@ struct Prepared {
 }
 
 impl Inner {
-    fn prepare_chunk(&self, bytes: Bytes) -> Prepared {
-        let digest = Digest::of(&bytes);
-        // Where an index file must be read to tell, it is compressed when that was done.
-        let item = self.item_unless_kept(&digest, &bytes).unwrap_or_default();
-        Prepared { digest, bytes, item }
+    /// Hashes the chunks of a block. Where all are to be stored, they stay where they were read; else each that is has memory
+    /// of its own, so that no block is kept for the sake of a few.
+    fn prepare_block(&self, block: &Block) -> Vec<Prepared> {
+        let hashed: Vec<(Digest, Bytes)> = block.chunks().map(|bytes| (Digest::of(&bytes), bytes)).collect();
+        let kept: Vec<Option<bool>> = hashed.iter().map(|(digest, _)| self.seems_kept(digest)).collect();
+        let all_new = !kept.contains(&Some(true));
+        let prepare = |((digest, bytes), kept): ((Digest, Bytes), Option<bool>)| {
+            let bytes = if kept == Some(true) || all_new { bytes } else { Bytes::copy_from_slice(&bytes) };
+            // Where an index file must be read to tell, it is compressed when that was done.
+            let item = (kept == Some(false)).then(|| self.item(Kind::Chunk, digest, bytes.clone()));
+            Prepared { digest, bytes, item }
+        };
+        hashed.into_iter().zip(kept).map(prepare).collect()
     }
+}
+
+/// An object on its way into chunks.
+struct Cutting {
+    /// One for each digest of the whole.
+    hashing: Vec<Work<Hasher>>,
+    size: u64,
+    preparing: VecDeque<Work<Vec<Prepared>>>,
+    chunks: Vec<Chunk>,
 }
 
 impl ContentWriter {
     /// Keeps content as chunks, of which those are stored that are not there.
     pub(super) async fn take_chunked(&mut self, input: Input, set: DigestSet) -> Result<Taken> {
-        let mut stream: ByteStream = match input {
-            Input::Bytes(bytes) => pieces_of(bytes),
-            Input::Path(source) => Source::Path(source).into_stream().await?,
-            Input::Stream(stream) => stream,
+        let input = match input {
+            Input::Stream(stream) => Input::Stream(self.with_beats(stream)),
+            input => input,
         };
-        let mut chunker = Chunker::new(self.store.descriptor.chunk_bytes);
-        let mut hashing: Work<Hasher> = ready(Ok(Hasher::new(set))).boxed();
-        let mut size = 0;
-        let mut chunks = Vec::new();
-        let mut preparing = VecDeque::new();
-        let mut piece = stream.try_next().await?;
-        while let Some(bytes) = piece {
-            self.session.beat().await?;
-            size += bytes.len() as u64;
-            let (mut hasher, hashed) = (hashing.await?, bytes.clone());
-            hashing = begin(move || {
-                hasher.update(&hashed);
-                Ok(hasher)
-            });
-            let cutting = begin(move || {
-                chunker.push(&bytes);
-                let cut: Vec<Bytes> = std::iter::from_fn(|| chunker.next_chunk()).collect();
-                Ok((chunker, cut))
-            });
-            let (cut, next) = futures::join!(cutting, stream.try_next());
-            let (cutter, cut) = cut?;
-            (chunker, piece) = (cutter, next?);
-            for chunk in cut {
-                self.prepare(&mut preparing, &mut chunks, chunk).await?;
-            }
+        let hashing = Hasher::new(set).split().into_iter().map(|hasher| ready(Ok(hasher)).boxed()).collect();
+        let mut cutting = Cutting { hashing, size: 0, preparing: VecDeque::new(), chunks: Vec::new() };
+        let mut next = Blocks::new(input, self.store.descriptor.chunk_bytes).next().await?;
+        while let Some((block, blocks)) = next {
+            let (placed, read) = futures::join!(self.take_block(&mut cutting, block), blocks.next());
+            placed?;
+            next = read?;
         }
-        if let Some(last) = chunker.finish() {
-            self.prepare(&mut preparing, &mut chunks, last).await?;
-        }
+        let Cutting { hashing, size, mut preparing, mut chunks } = cutting;
         while let Some(prepared) = preparing.pop_front() {
-            chunks.push(self.add_chunk(prepared.await?).await?);
+            self.add_chunks(prepared.await?, &mut chunks).await?;
         }
         self.store.catalog.note_size(size);
-        let hasher = hashing.await?;
-        let digests = unblock(move || Ok(hasher.finish())).await?;
+        let mut digests = Digests::default();
+        for hasher in hashing {
+            digests = digests.or(hasher.await?.finish());
+        }
         let digest = digests.blake3.unwrap_or_else(|| Digest::of(b""));
         let body = match chunks[..] {
             [chunk] => Body::Packed(chunk.place),
@@ -102,19 +98,41 @@ impl ContentWriter {
         Ok(Taken { content: Content { digest, size, body }, digests })
     }
 
-    /// Begins to hash a chunk, and adds the first of those that were begun if there are many.
-    async fn prepare(
-        &mut self,
-        preparing: &mut VecDeque<Work<Prepared>>,
-        chunks: &mut Vec<Chunk>,
-        bytes: Bytes,
-    ) -> Result<()> {
+    /// A stream that gives a sign of life with each piece: it may take its time until there is a block of them.
+    fn with_beats(&self, stream: ByteStream) -> ByteStream {
+        let session = self.session.clone();
+        let with_beat = move |bytes| {
+            let session = session.clone();
+            async move { session.beat().await.map(|()| bytes) }
+        };
+        stream.and_then(with_beat).boxed()
+    }
+
+    /// Begins to hash a block, and adds the chunks of an earlier one if there are many.
+    async fn take_block(&mut self, cutting: &mut Cutting, block: Block) -> Result<()> {
+        self.session.beat().await?;
+        let bytes = block.new_bytes();
+        cutting.size += bytes.len() as u64;
         let store = Arc::clone(&self.store);
-        preparing.push_back(begin(move || Ok(store.prepare_chunk(bytes))));
-        while preparing.len() > CHUNKS_AT_ONCE {
-            if let Some(prepared) = preparing.pop_front() {
-                chunks.push(self.add_chunk(prepared.await?).await?);
+        cutting.preparing.push_back(begin(move || Ok(store.prepare_block(&block))));
+        for hashing in &mut cutting.hashing {
+            let (mut hasher, bytes) = ((&mut *hashing).await?, bytes.clone());
+            *hashing = begin(move || {
+                hasher.update(&bytes);
+                Ok(hasher)
+            });
+        }
+        while cutting.preparing.len() > BLOCKS_AT_ONCE {
+            if let Some(prepared) = cutting.preparing.pop_front() {
+                self.add_chunks(prepared.await?, &mut cutting.chunks).await?;
             }
+        }
+        Ok(())
+    }
+
+    async fn add_chunks(&mut self, prepared: Vec<Prepared>, chunks: &mut Vec<Chunk>) -> Result<()> {
+        for chunk in prepared {
+            chunks.push(self.add_chunk(chunk).await?);
         }
         Ok(())
     }
@@ -128,10 +146,4 @@ impl ContentWriter {
         };
         Ok(Chunk { digest, size, place })
     }
-}
-
-/// Bytes in memory in pieces that are cut one at a time.
-fn pieces_of(bytes: Bytes) -> ByteStream {
-    let starts = (0..bytes.len()).step_by(PIECE_BYTES);
-    stream::iter(starts.map(move |start| Ok(bytes.slice(start..bytes.len().min(start + PIECE_BYTES))))).boxed()
 }

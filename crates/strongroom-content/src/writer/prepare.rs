@@ -138,10 +138,18 @@ impl Inner {
     }
 
     /// A chunk as it goes into a pack, or nothing if it seems to be there. None if an index file must be read to tell.
-    pub(super) fn item_unless_kept(&self, digest: &Digest, bytes: &Bytes) -> Option<Option<Item>> {
-        let is_kept = self.packer.find(Kind::Chunk, digest, 0).is_some() || self.catalog.has_files_of(digest);
-        let is_kept = is_kept || self.catalog.knows(Kind::Chunk, digest)?;
-        Some((!is_kept).then(|| self.item(Kind::Chunk, *digest, bytes.clone())))
+    fn item_unless_kept(&self, digest: &Digest, bytes: &Bytes) -> Option<Option<Item>> {
+        let kept = self.seems_kept(digest)?;
+        Some((!kept).then(|| self.item(Kind::Chunk, *digest, bytes.clone())))
+    }
+
+    /// Whether content of one chunk is there, as far as is known. If not, it will be needed compressed. None if an index file must
+    /// be read to tell.
+    pub(super) fn seems_kept(&self, digest: &Digest) -> Option<bool> {
+        if self.packer.find(Kind::Chunk, digest, 0).is_some() || self.catalog.has_files_of(digest) {
+            return Some(true);
+        }
+        self.catalog.knows(Kind::Chunk, digest)
     }
 
     /// Bytes as they go into a pack.

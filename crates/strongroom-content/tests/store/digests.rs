@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use strongroom_content::{Layout, PutOptions};
-use strongroom_storage::{ByteRange, Digest, DigestSet, Digests, ErrorKind, ExternalStorage, StoreMode, StoreOptions};
+use strongroom_storage::{
+    ByteRange, Digest, DigestSet, Digests, ErrorKind, ExternalStorage, FileStorage, Source, StoreMode, StoreOptions,
+};
 use strongroom_testkit::{Operation, RecordingStorage};
 
-use crate::support::{Backend, at, create, layout, load, memory, noise, open, put, small_chunks};
+use crate::support::{Backend, at, create, files, layout, load, memory, noise, open, put, small_chunks};
 
 #[tokio::test]
 async fn digests_that_are_asked_for_are_right_recorded_and_stay() {
@@ -41,6 +43,41 @@ async fn digests_that_are_asked_for_are_right_recorded_and_stay() {
     put(&store, "a/10.Auto", "other".into(), PutOptions::default()).await.expect("put");
     let digests = store.metadata(&at("a/10.Auto")).await.expect("metadata").digests;
     assert_eq!(digests.sha256, None, "that was of other content");
+}
+
+#[tokio::test]
+async fn digests_of_large_content_are_right_however_it_comes_and_also_if_it_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let local: Backend = Arc::new(FileStorage::new(folder.path().join("store")));
+    let path = folder.path().join("source");
+    let content = noise(1, (9 << 20) + 77);
+    std::fs::write(&path, &content).expect("write");
+    let expected = Digests::of(&content, DigestSet::ALL);
+    for backend in [memory(), local] {
+        for layouts in [Layout::Whole, Layout::Chunked] {
+            for round in ["new", "again"] {
+                let pieces = || futures::stream::iter([Ok(content.slice(..5)), Ok(content.slice(5..))]);
+                for source in [Source::stream(pieces()), Source::path(&path), Source::bytes(content.clone())] {
+                    let store =
+                        if round == "new" { create(&backend, small_chunks()).await } else { open(&backend).await };
+                    let when = format!("{layouts:?} {source:?} {round}");
+                    let mut batch = store.batch();
+                    batch.put(at("a/b"), source, layout(layouts).with_digests(DigestSet::ALL));
+                    let committed = batch.commit().await.expect(&when);
+                    assert_eq!(committed.stored[0].digests, expected, "{when}");
+                    assert!(load(&store, "a/b").await.expect(&when) == content, "{when}");
+                    if round == "new" {
+                        let mut batch = store.batch();
+                        batch.remove(at("a/b"));
+                        batch.commit().await.expect("removed");
+                        for file in [files(&backend, "packs/").await, files(&backend, "files/").await].concat() {
+                            backend.delete(&file).await.expect("deleted");
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

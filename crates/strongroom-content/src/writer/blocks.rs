@@ -1,0 +1,269 @@
+//! Content in large blocks, cut where they were read: so that hardly a byte is copied, and memory is used again.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use strongroom_storage::{ByteStream, PathSource, Result, SourceFile, unblock};
+
+use super::Input;
+use crate::chunker::Chunker;
+use crate::config::ChunkSizes;
+
+/// How much a block holds, in bytes, or two of the largest chunks if that is more.
+const BLOCK_BYTES: usize = 8 << 20;
+/// How much of it is read and then looked at, in bytes: what fits a core's own cache.
+const READ_BYTES: usize = 256 << 10;
+
+/// A part of content: whole chunks, and what follows them, which comes again at the beginning of the next block.
+#[derive(Debug)]
+pub(super) struct Block {
+    bytes: Bytes,
+    /// How much of it was at the end of the block before.
+    again: usize,
+    chunks: Vec<Range<usize>>,
+}
+
+impl Block {
+    /// What was not in the block before.
+    pub(super) fn new_bytes(&self) -> Bytes {
+        self.bytes.slice(self.again..)
+    }
+
+    /// The chunks that end in it.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = Bytes> {
+        self.chunks.iter().map(|range| self.bytes.slice(range.clone()))
+    }
+}
+
+/// Content that is read into blocks and cut.
+pub(super) struct Blocks {
+    feed: Feed,
+    chunker: Chunker,
+    buffers: Buffers,
+    /// What follows the last cut.
+    rest: Bytes,
+    is_over: bool,
+}
+
+impl Blocks {
+    pub(super) fn new(input: Input, sizes: ChunkSizes) -> Self {
+        let feed = match input {
+            Input::Path(source) => Feed::Path(source),
+            Input::Bytes(bytes) => Feed::Pieces(Pieces { stream: stream::empty().boxed(), ready: [bytes].into() }),
+            Input::Stream(stream) => Feed::Pieces(Pieces { stream, ready: VecDeque::new() }),
+        };
+        let largest = usize::try_from(sizes.maximum).unwrap_or(usize::MAX / 2);
+        let buffers = Buffers::new(BLOCK_BYTES.max(2 * largest));
+        Self { feed, chunker: Chunker::new(sizes), buffers, rest: Bytes::new(), is_over: false }
+    }
+
+    /// The next block; none at the end.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub(super) async fn next(mut self) -> Result<Option<(Block, Self)>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        if let Feed::Pieces(pieces) = &mut self.feed {
+            pieces.gather(self.buffers.length - self.rest.len()).await?;
+        }
+        unblock(move || self.fill()).await
+    }
+
+    /// Blocks.
+    fn fill(mut self) -> Result<Option<(Block, Self)>> {
+        let mut buffer = self.buffers.take();
+        let again = self.rest.len();
+        buffer[..again].copy_from_slice(&self.rest);
+        let (mut filled, mut start) = (again, 0);
+        let mut chunks = Vec::new();
+        while filled < buffer.len() {
+            let end = buffer.len().min(filled + READ_BYTES);
+            let length = self.feed.read(&mut buffer[filled..end])?;
+            if length == 0 {
+                self.is_over = true;
+                break;
+            }
+            filled += length;
+            while let Some(length) = self.chunker.next_end(&buffer[start..filled]) {
+                chunks.push(start..start + length);
+                start += length;
+            }
+        }
+        if self.is_over && start < filled {
+            chunks.push(start..filled);
+            start = filled;
+        }
+        let bytes = self.buffers.lend(buffer, filled);
+        self.rest = bytes.slice(start..);
+        Ok(Some((Block { bytes, again, chunks }, self)))
+    }
+}
+
+/// Where bytes come from.
+enum Feed {
+    Path(PathSource),
+    File(SourceFile),
+    Pieces(Pieces),
+    End,
+}
+
+impl Feed {
+    /// The next bytes; none at the end. Blocks.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        match self {
+            Self::Path(source) => {
+                *self = Self::File(SourceFile::open(source)?);
+                self.read(buffer)
+            }
+            Self::File(file) => match file.read(buffer)? {
+                0 => {
+                    if let Self::File(file) = std::mem::replace(self, Self::End) {
+                        file.finish()?;
+                    }
+                    Ok(0)
+                }
+                length => Ok(length),
+            },
+            Self::Pieces(pieces) => Ok(pieces.read(buffer)),
+            Self::End => Ok(0),
+        }
+    }
+}
+
+/// A stream, of which some was taken.
+struct Pieces {
+    stream: ByteStream,
+    /// What was taken, without empty pieces.
+    ready: VecDeque<Bytes>,
+}
+
+impl Pieces {
+    /// Takes at least so many bytes, if there are so many.
+    async fn gather(&mut self, length: usize) -> Result<()> {
+        let mut gathered: usize = self.ready.iter().map(Bytes::len).sum();
+        while gathered < length {
+            let Some(piece) = self.stream.try_next().await? else { return Ok(()) };
+            gathered += piece.len();
+            if !piece.is_empty() {
+                self.ready.push_back(piece);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let Some(piece) = self.ready.front_mut() else { return 0 };
+        let now = piece.split_to(piece.len().min(buffer.len()));
+        if piece.is_empty() {
+            self.ready.pop_front();
+        }
+        buffer[..now.len()].copy_from_slice(&now);
+        now.len()
+    }
+}
+
+/// Buffers of one length that are used again: new memory costs a page fault for every 4 KiB, as much as hashing it.
+#[derive(Clone)]
+struct Buffers {
+    length: usize,
+    free: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Buffers {
+    fn new(length: usize) -> Self {
+        Self { length, free: Arc::default() }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_else(|| vec![0; self.length])
+    }
+
+    /// The beginning of a buffer, to be read; when that is over, the buffer can be taken again.
+    fn lend(&self, buffer: Vec<u8>, length: usize) -> Bytes {
+        Bytes::from_owner(Lent { buffer, length, buffers: self.clone() })
+    }
+}
+
+/// A buffer that is being read.
+struct Lent {
+    buffer: Vec<u8>,
+    length: usize,
+    buffers: Buffers,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.buffers.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_storage::Source;
+
+    use super::*;
+
+    const SIZES: ChunkSizes = ChunkSizes { minimum: 64 << 10, average: 256 << 10, maximum: 1 << 20 };
+
+    /// The chunks of all blocks, and how many buffers there were when one block at a time was held.
+    async fn cut(input: Input, content: &[u8]) -> (Vec<Bytes>, usize) {
+        let blocks = Blocks::new(input, SIZES);
+        let buffers = blocks.buffers.clone();
+        let (mut chunks, mut seen) = (Vec::new(), Vec::new());
+        let mut next = blocks.next().await.expect("readable");
+        while let Some((block, blocks)) = next {
+            seen.extend_from_slice(&block.new_bytes());
+            chunks.extend(block.chunks().map(|chunk| Bytes::copy_from_slice(&chunk)));
+            drop(block);
+            next = blocks.next().await.expect("readable");
+        }
+        assert!(seen == content, "what is new in the blocks is the content");
+        assert!(chunks.concat() == content, "the chunks are the content");
+        let free = buffers.free.lock().expect("nobody panics").len();
+        (chunks, free)
+    }
+
+    #[tokio::test]
+    async fn chunks_are_the_same_however_content_comes_and_buffers_are_used_again() {
+        for length in [0, 1000, BLOCK_BYTES - 1, BLOCK_BYTES, 5 * BLOCK_BYTES + 77] {
+            let mut content = vec![0; length];
+            blake3::Hasher::new().finalize_xof().fill(&mut content);
+            let content = Bytes::from(content);
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), &content).expect("write");
+            let Source::Path(path) = Source::path(file.path()) else { unreachable!("that is what it is") };
+            let odd = [1, 0, 70_001, 3 << 20, 17 << 20].into_iter().cycle().scan(content.clone(), |rest, length| {
+                (!rest.is_empty()).then(|| Ok(rest.split_to(length.min(rest.len()))))
+            });
+            let odd: Vec<Result<Bytes>> = odd.collect();
+            let (expected, _) = cut(Input::Bytes(content.clone()), &content).await;
+            for input in [Input::Path(path), Input::Stream(stream::iter(odd).boxed())] {
+                let (chunks, buffers) = cut(input, &content).await;
+                assert!(chunks == expected, "{length} bytes");
+                assert!(buffers <= 2, "{buffers} buffers for one block at a time");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_fails_fails_the_next_block() {
+        let error = strongroom_storage::Error::missing("read", "the source");
+        let pieces = [Ok(Bytes::from(vec![1; BLOCK_BYTES])), Err(error)];
+        let blocks = Blocks::new(Input::Stream(stream::iter(pieces).boxed()), SIZES);
+        let (_, blocks) = blocks.next().await.expect("readable").expect("a block");
+        assert!(blocks.next().await.is_err());
+    }
+}
