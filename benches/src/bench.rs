@@ -1,57 +1,46 @@
-//! What all questions share: options, a runtime, a place to work in.
+//! What all questions share: options, a place to work in, and the state that the machine is brought into.
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use strongroom::{ContentConfig, ContentStorage};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 use crate::data::Noise;
 use crate::options::Options;
+use crate::place::Place;
 
 /// How much is written at a time, in bytes: as much as `cp` does.
 pub const WRITE_BYTES: usize = 256 << 10;
 
-/// What all questions share.
+/// What all questions share: a place to work in, and how much work it is to be.
 pub struct Bench {
     pub options: Options,
-    pub runtime: Runtime,
-    target: PathBuf,
-    folder: PathBuf,
-    kept: TempDir,
+    place: Place,
+    many: TempDir,
+}
+
+impl Deref for Bench {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
 }
 
 impl Bench {
     pub fn new(options: Options) -> Result<Self> {
-        // The program is target/<profile>/deps/local-<hash>.
-        let program = std::env::current_exe()?;
-        let target = program.ancestors().nth(3).context("the program is not in a target folder")?.join("bench");
-        let folder = options.folder.clone().unwrap_or_else(|| target.join("work"));
-        for folder in [&target, &folder] {
-            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let kept = tempfile::tempdir_in(&folder)?;
-        Ok(Self { options, runtime, target, folder, kept })
+        let place = Place::new(options.folder.as_deref())?;
+        let many = tempfile::tempdir_in(place.folder())?;
+        Ok(Self { options, place, many })
     }
 
     /// Where the JSON goes.
     pub fn json_path(&self) -> PathBuf {
-        self.options.json.clone().unwrap_or_else(|| self.target.join("results.json"))
-    }
-
-    /// A folder that outlives the run, for what is costly to get.
-    pub fn kept_folder(&self, name: &str) -> PathBuf {
-        self.target.join(name)
-    }
-
-    /// A new folder on the disk that is measured.
-    pub fn scratch(&self) -> Result<TempDir> {
-        Ok(TempDir::new_in(&self.folder)?)
+        self.options.json.clone().unwrap_or_else(|| self.kept("results.json"))
     }
 
     /// A new folder on the disk that is measured, for many files; it is removed when everything is done.
@@ -59,18 +48,7 @@ impl Bench {
     /// For minutes after a file was deleted, ext4 without a journal is slow to make one, because it passes over what was deleted
     /// recently. Who makes many files would pay for the tidiness of those before.
     pub fn scratch_for_many(&self) -> Result<PathBuf> {
-        Ok(tempfile::tempdir_in(&self.kept)?.keep())
-    }
-
-    /// Waits for `future`.
-    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.block_on(future)
-    }
-
-    /// A new store in `folder`.
-    pub fn create(&self, folder: &Path, config: ContentConfig) -> Result<ContentStorage> {
-        let path = folder.to_str().context("the folder's path is not UTF-8")?;
-        Ok(self.block_on(strongroom::create(path, config))?)
+        Ok(tempfile::tempdir_in(&self.many)?.keep())
     }
 
     /// Brings the machine into the same state before each large case: nothing is waiting to be written, and as much memory as
@@ -79,7 +57,7 @@ impl Bench {
     pub fn settle(&self) -> Result<()> {
         nix::unistd::sync();
         if self.options.warm > 0 {
-            let mut file = tempfile::tempfile_in(&self.folder)?;
+            let mut file = tempfile::tempfile_in(self.folder())?;
             let piece = vec![1; 1 << 20];
             for _ in 0..self.options.warm >> 20 {
                 file.write_all(&piece)?;
@@ -104,7 +82,7 @@ impl Bench {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
             .args(["build", "--quiet", "--locked", "--package", "strongroom-cli", "--profile", profile, "--target-dir"])
-            .arg(self.target.parent().context("a target folder")?)
+            .arg(program.ancestors().nth(3).context("the program is not in a target folder")?)
             .status()?;
         ensure!(status.success(), "cargo could not build strongroom-cli");
         Ok(built)

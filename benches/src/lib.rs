@@ -10,6 +10,7 @@ mod data;
 mod fresh;
 mod measure;
 mod options;
+mod place;
 mod python;
 mod questions;
 mod race;

@@ -1,4 +1,4 @@
-//! disk-objectstore, a rival that is written in Python.
+//! Python with one package in a virtual environment; disk-objectstore, a rival that is written in it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,10 +7,33 @@ use anyhow::{Result, ensure};
 
 use crate::bench::{Bench, execute};
 use crate::measure::Sample;
+use crate::place::Place;
 use crate::table::Table;
 
 const SCRIPT: &str = include_str!("objectstore.py");
 const PACKAGE: &str = "disk-objectstore==1.5.0";
+
+/// An interpreter that has `package`, in a virtual environment in the target folder, which is made if need be.
+///
+/// If that can't be there is a note instead; in CI it is a failure.
+pub fn interpreter(place: &Place, folder: &str, package: &str) -> Result<Result<PathBuf, String>> {
+    let folder = place.kept(folder);
+    let (interpreter, done) = (folder.join("bin/python"), folder.join(package));
+    if !done.exists() {
+        let installed = execute(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).and_then(|()| {
+            let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package];
+            execute(Command::new(&interpreter).args(install))
+        });
+        match installed {
+            Ok(()) => std::fs::write(&done, "")?,
+            Err(error) if std::env::var_os("CI").is_some() => return Err(error),
+            Err(error) => {
+                return Ok(Err(format!("Without {package}, which needs Python with venv, and PyPI: {error:#}")));
+            }
+        }
+    }
+    Ok(Ok(interpreter))
+}
 
 /// disk-objectstore in a virtual environment in the target folder.
 pub struct ObjectStore {
@@ -20,24 +43,13 @@ pub struct ObjectStore {
 impl ObjectStore {
     /// Installs it if need be. `None`, with a note, if that can't be; in CI that is a failure.
     pub fn prepare(bench: &Bench, table: &mut Table) -> Result<Option<Self>> {
-        let folder = bench.kept_folder("python");
-        let (interpreter, done) = (folder.join("bin/python"), folder.join(PACKAGE));
-        if !done.exists() {
-            let installed =
-                execute(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).and_then(|()| {
-                    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];
-                    execute(Command::new(&interpreter).args(install))
-                });
-            match installed {
-                Ok(()) => std::fs::write(&done, "")?,
-                Err(error) if std::env::var_os("CI").is_some() => return Err(error),
-                Err(error) => {
-                    table.note(format!("Without disk-objectstore, which needs Python with venv, and PyPI: {error:#}"));
-                    return Ok(None);
-                }
+        Ok(match interpreter(bench, "python", PACKAGE)? {
+            Ok(interpreter) => Some(Self { interpreter }),
+            Err(note) => {
+                table.note(note);
+                None
             }
-        }
-        Ok(Some(Self { interpreter }))
+        })
     }
 
     /// A new container in `folder` with `count` objects of `size` bytes.

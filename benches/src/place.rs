@@ -1,0 +1,57 @@
+//! Where a bench works: a folder on the disk that is measured, a runtime, and the target folder for what is kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use strongroom::{ContentConfig, ContentStorage};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Where a bench works.
+pub struct Place {
+    pub runtime: Runtime,
+    target: PathBuf,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// Works in `folder`, or else below the target folder.
+    pub fn new(folder: Option<&Path>) -> Result<Self> {
+        // The program is target/<profile>/deps/<bench>-<hash>.
+        let program = std::env::current_exe()?;
+        let target = program.ancestors().nth(3).context("the program is not in a target folder")?.join("bench");
+        let folder = folder.map_or_else(|| target.join("work"), Path::to_path_buf);
+        for folder in [&target, &folder] {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        Ok(Self { runtime, target, folder })
+    }
+
+    /// The folder on the disk that is measured.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file or folder that outlives the run: results, and what is costly to get.
+    pub fn kept(&self, name: &str) -> PathBuf {
+        self.target.join(name)
+    }
+
+    /// A new folder on the disk that is measured.
+    pub fn scratch(&self) -> Result<TempDir> {
+        Ok(TempDir::new_in(&self.folder)?)
+    }
+
+    /// Waits for `future`.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// A new store in `folder`.
+    pub fn create(&self, folder: &Path, config: ContentConfig) -> Result<ContentStorage> {
+        let path = folder.to_str().context("the folder's path is not UTF-8")?;
+        Ok(self.block_on(strongroom::create(path, config))?)
+    }
+}
