@@ -41,7 +41,12 @@ pub struct Text {
 
 impl Text {
     pub fn new() -> Self {
-        Self { noise: Noise::new(2), step: 0, line: Vec::new() }
+        Self::seeded(Noise::new(2))
+    }
+
+    /// The same with other numbers.
+    pub fn seeded(noise: Noise) -> Self {
+        Self { noise, step: 0, line: Vec::new() }
     }
 
     pub fn fill(&mut self, buffer: &mut [u8]) {

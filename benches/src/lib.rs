@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
 
 mod bench;
+mod chunk_sizes;
 mod data;
 mod fresh;
 mod measure;
@@ -49,4 +50,12 @@ pub fn run() -> anyhow::Result<()> {
     std::fs::write(&path, table.json(&bench.options)?).with_context(|| path.display().to_string())?;
     eprintln!("written to {}", path.display());
     Ok(())
+}
+
+/// Stores edited data with chunks of several sizes: tables as Markdown to stdout, everything that was measured as JSON to a file.
+///
+/// # Errors
+/// Those of storing and reading, and those of the programs that make data.
+pub fn chunk_sizes() -> anyhow::Result<()> {
+    chunk_sizes::run()
 }

@@ -82,7 +82,7 @@ impl Options {
 }
 
 /// A number of bytes: 4096, 4K, 3M, 1G.
-fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.chars().last() {
         Some('K') => (&text[..text.len() - 1], 10),
         Some('M') => (&text[..text.len() - 1], 20),

@@ -54,4 +54,10 @@ impl Place {
         let path = folder.to_str().context("the folder's path is not UTF-8")?;
         Ok(self.block_on(strongroom::create(path, config))?)
     }
+
+    /// A new handle on the store in `folder`.
+    pub fn open(&self, folder: &Path) -> Result<ContentStorage> {
+        let path = folder.to_str().context("the folder's path is not UTF-8")?;
+        Ok(self.block_on(strongroom::open(path))?)
+    }
 }
