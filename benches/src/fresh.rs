@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use clap::{Subcommand, ValueEnum};
 use futures::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use strongroom::{ByteRange, ContentStorage, ExternalStorage, Layout, Location, PutOptions, Source};
+use strongroom::{ByteRange, ContentStorage, ExternalStorage, Layout, Location, PutOptions, Source, VerifyOptions};
 
 use crate::data::Noise;
+use crate::memory;
 
 /// What the process is to do.
 #[derive(Debug, Subcommand)]
@@ -29,6 +30,13 @@ pub enum Work {
     /// Reads an object to its end
     #[command(name = "fresh-load", hide = true)]
     Load { store: String, location: String },
+    /// Verifies a store, its content too if wanted
+    #[command(name = "fresh-verify", hide = true)]
+    Verify {
+        store: String,
+        #[arg(long)]
+        data: bool,
+    },
 }
 
 /// How it is to be kept.
@@ -66,7 +74,7 @@ pub fn run(work: &Work) -> Result<()> {
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(perform(work))?;
-    let needed = Needed { seconds: start.elapsed().as_secs_f64(), memory_bytes: peak_memory_bytes()? };
+    let needed = Needed { seconds: start.elapsed().as_secs_f64(), memory_bytes: memory::peak_bytes()? };
     println!("{}", serde_json::to_string(&needed)?);
     Ok(())
 }
@@ -95,6 +103,11 @@ async fn perform(work: &Work) -> Result<()> {
             let mut stream = store.load_stream(&Location::parse(location)?).await?;
             while stream.try_next().await?.is_some() {}
         }
+        Work::Verify { store, data } => {
+            let store = strongroom::open(store).await?;
+            let report = store.verify(VerifyOptions::default().with_data(*data)).await?;
+            ensure!(report.is_sound(), "the store is damaged: {:?}", report.problems);
+        }
     }
     Ok(())
 }
@@ -104,27 +117,4 @@ async fn put(store: &ContentStorage, location: &str, source: Source, kept: Kept)
     batch.put(Location::parse(location)?, source, PutOptions::default().with_layout(kept.into()));
     batch.commit().await?;
     Ok(())
-}
-
-/// The most memory that this process had at once, by Linux.
-fn peak_memory_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    peak(&status).context("/proc/self/status has no VmHWM")
-}
-
-fn peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes << 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_is_read_in_bytes() {
-        assert_eq!(peak("VmPeak:\t  900 kB\nVmHWM:\t     12 kB\n"), Some(12 << 10));
-        assert_eq!(peak("VmPeak:\t  900 kB\n"), None);
-    }
 }

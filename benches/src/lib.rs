@@ -10,11 +10,13 @@ mod chunk_sizes;
 mod data;
 mod fresh;
 mod measure;
+mod memory;
 mod options;
 mod place;
 mod python;
 mod questions;
 mod race;
+mod scale;
 mod table;
 
 use anyhow::Context;
@@ -58,4 +60,12 @@ pub fn run() -> anyhow::Result<()> {
 /// Those of storing and reading, and those of the programs that make data.
 pub fn chunk_sizes() -> anyhow::Result<()> {
     chunk_sizes::run()
+}
+
+/// Lets a store grow and measures whether cost grows with it: points to stdout and to a JSON file, pictures by `plot`.
+///
+/// # Errors
+/// Those of storing, reading and verifying.
+pub fn scale() -> anyhow::Result<()> {
+    scale::run()
 }

@@ -83,14 +83,22 @@ impl Options {
 
 /// A number of bytes: 4096, 4K, 3M, 1G.
 pub fn size(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.chars().last() {
-        Some('K') => (&text[..text.len() - 1], 10),
-        Some('M') => (&text[..text.len() - 1], 20),
-        Some('G') => (&text[..text.len() - 1], 30),
+    number(text, 1 << 10).ok_or_else(|| "this is no size; write it as 4096, 4K, 3M or 1G".into())
+}
+
+/// A number of things: 1000, 100K, 10M.
+pub fn count(text: &str) -> Result<u64, String> {
+    number(text, 1000).ok_or_else(|| "this is no count; write it as 1000, 100K or 10M".into())
+}
+
+fn number(text: &str, thousand: u64) -> Option<u64> {
+    let (digits, power) = match text.chars().last()? {
+        'K' => (&text[..text.len() - 1], 1),
+        'M' => (&text[..text.len() - 1], 2),
+        'G' => (&text[..text.len() - 1], 3),
         _ => (text, 0),
     };
-    let number: u64 = number.parse().map_err(|_| "this is no size; write it as 4096, 4K, 3M or 1G".to_string())?;
-    number.checked_shl(unit).filter(|size| size >> unit == number).ok_or_else(|| "this is too much".to_string())
+    digits.parse::<u64>().ok()?.checked_mul(thousand.pow(power))
 }
 
 #[cfg(test)]
@@ -100,6 +108,8 @@ mod tests {
     #[test]
     fn sizes_are_read_with_and_without_units() {
         assert_eq!((size("512"), size("4K"), size("3M"), size("2G")), (Ok(512), Ok(4096), Ok(3 << 20), Ok(2 << 30)));
+        assert_eq!((count("7"), count("100K"), count("10M")), (Ok(7), Ok(100_000), Ok(10_000_000)));
+        assert!(count("").is_err() && count("K").is_err());
         assert!(size("G").is_err() && size("-1").is_err() && size("99999999999G").is_err());
     }
 
