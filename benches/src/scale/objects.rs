@@ -97,7 +97,8 @@ impl Objects {
                 Value("the store, for each object", "bytes", bytes as f64 / stored as f64),
                 Value("files of the store", "", files as f64),
                 Value("reading one at random", "us", read * 1e6),
-                Value("a commit of one", "ms", commit * 1e3),
+                Value("a commit of one", "ms", commit.seconds * 1e3),
+                Value("a commit of one: processor time", "ms", commit.cpu_seconds * 1e3),
                 Value("a new process opens and reads one", "ms", opened.seconds * 1e3),
                 Value("memory of that process", "MiB", mebibytes(opened.memory_bytes)),
                 Value("verifying all names and packs, for each object", "us", verified.seconds / stored as f64 * 1e6),
@@ -120,18 +121,21 @@ impl Objects {
         Ok(time(|| place.block_on(read))?.0.seconds / READS as f64)
     }
 
-    /// The seconds that it takes to store one more object, durably: the median.
-    fn commit(&self, place: &Place, store: &ContentStorage, stored: u64, noise: &mut Noise) -> Result<f64> {
-        let mut seconds = Vec::new();
+    /// What it takes to store one more object, durably: the median.
+    fn commit(&self, place: &Place, store: &ContentStorage, stored: u64, noise: &mut Noise) -> Result<Sample> {
+        let mut samples = Vec::new();
         for number in 0..COMMITS {
             let namespace = self.namespace(noise.next() % stored);
             let location = Location::parse(&format!("{namespace}/more-{stored}-{number}"))?;
             let mut bytes = vec![0; self.size as usize];
             noise.fill(&mut bytes);
             let store_one = || Ok(place.block_on(store.store_bytes(&location, bytes.into()))?);
-            seconds.push(time(store_one)?.0.seconds);
+            samples.push(time(store_one)?.0);
         }
-        Ok(median(seconds))
+        Ok(Sample {
+            seconds: median(samples.iter().map(|sample| sample.seconds)),
+            cpu_seconds: median(samples.iter().map(|sample| sample.cpu_seconds)),
+        })
     }
 
     /// What a new process needs to open the store and read an object.
