@@ -64,7 +64,7 @@ pub struct ChunkSizes {
 
 impl Default for ChunkSizes {
     fn default() -> Self {
-        Self { minimum: 256 << 10, average: 1 << 20, maximum: 4 << 20 }
+        Self { minimum: 128 << 10, average: 256 << 10, maximum: 1 << 20 }
     }
 }
 
