@@ -35,7 +35,7 @@ impl Epoch {
         self.0.load(Ordering::SeqCst)
     }
 
-    fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::SeqCst) + 1
     }
 }

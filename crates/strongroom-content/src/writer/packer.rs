@@ -158,3 +158,34 @@ impl Drop for Over {
 fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use strongroom_storage::MemoryStorage;
+    use strongroom_testkit::TestHost;
+
+    use super::*;
+
+    #[test]
+    fn a_session_relies_on_no_pack_that_may_have_been_begun_with_before_it() {
+        let (backend, host): (Arc<dyn ExternalStorage>, Arc<dyn Host>) =
+            (Arc::new(MemoryStorage::new()), Arc::new(TestHost::new(1)));
+        let epoch = Epoch::default();
+        let packer = Packer::new(backend.clone(), host.clone(), Arc::new(Catalog::new(backend, host)), epoch.clone());
+        let digest = Digest::of(b"chunk");
+        let item = Item { kind: Kind::Chunk, digest, size: 5, method: Method::Plain, stored: "chunk".into() };
+        let first = epoch.now();
+        let (_, pack) = packer.add(item.clone(), first).expect("it is added");
+        assert!(packer.find(Kind::Chunk, &digest, first).is_some());
+
+        let second = epoch.next();
+        assert!(packer.find(Kind::Chunk, &digest, second).is_none());
+        // It is added once more, after the session has begun, and can be relied on by both.
+        let (_, again) = packer.add(item, second).expect("it is added");
+        for session in [first, second] {
+            assert!(packer.find(Kind::Chunk, &digest, session).is_some());
+        }
+        drop((pack, again));
+        assert!(packer.find(Kind::Chunk, &digest, second).is_none(), "nobody waits for the pack any more");
+    }
+}

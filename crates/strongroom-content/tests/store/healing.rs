@@ -1,5 +1,6 @@
 //! Damage that is undone: by storing content again, or by a second copy of it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -155,4 +156,30 @@ async fn a_cut_file_is_healed_by_storing_its_content_under_another_name_too() {
     }
     assert!(load(&open(&backend).await, "a/b").await.expect("healed") == content);
     assert_eq!(files(&backend, "files/").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_pack_that_was_put_back_is_read_though_the_damaged_one_is_still_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend: Backend = Arc::new(FileStorage::new(folder.path()));
+    let store = create(&backend, small_chunks()).await;
+    put(&store, "a/x", noise(1, 3000), PutOptions::default()).await.expect("put");
+    let pack = folder.path().join(files(&backend, "packs/").await[0].as_str());
+    let sound = std::fs::read(&pack).expect("the pack");
+    assert_eq!(load(&store, "a/x").await.expect("load"), noise(1, 3000));
+
+    // In the very file that is open.
+    let mut permissions = std::fs::metadata(&pack).expect("the pack").permissions();
+    permissions.set_mode(0o644);
+    std::fs::set_permissions(&pack, permissions).expect("it is ours");
+    let mut damaged = sound.clone();
+    damaged[100] ^= 1;
+    std::fs::write(&pack, damaged).expect("write");
+    assert_eq!(load(&store, "a/x").await.expect_err("damaged").kind(), ErrorKind::Corrupt);
+
+    // As who restores a file from a copy of the store does.
+    let restored = folder.path().join("restored");
+    std::fs::write(&restored, sound).expect("write");
+    std::fs::rename(restored, pack).expect("rename");
+    assert_eq!(load(&store, "a/x").await.expect("load"), noise(1, 3000));
 }
