@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::{Either, select};
 
-use super::copy::{CLONE_BYTES, LARGE_BYTES, Onlooker, copy, each_piece, read, show};
+use super::copy::{CLONE_BYTES, COPY_BYTES, LARGE_BYTES, Onlooker, copy, each_piece, read, show};
 use super::place::Place;
 use super::temporary::Temporary;
 use crate::digest::{DigestSet, Digests, Hasher};
@@ -270,12 +270,22 @@ impl Writing {
     }
 }
 
-/// Writes pieces, many by one call.
+/// Writes pieces, many small ones by one call, and no more by one than is copied at a time: Linux takes memory for a larger
+/// write in larger pieces, and such memory is slow to get in virtual machines whose host gives it out on demand.
 fn write_vectored(temporary: &Temporary, pieces: &[Bytes]) -> Result<()> {
-    for group in pieces.chunks(VECTORED_PIECES) {
-        let mut slices: Vec<IoSlice<'_>> = group.iter().map(|piece| IoSlice::new(piece)).collect();
-        let mut left = &mut slices[..];
-        IoSlice::advance_slices(&mut left, 0);
+    let mut parts = pieces.iter().flat_map(|piece| piece.chunks(COPY_BYTES)).peekable();
+    let mut group: Vec<IoSlice<'_>> = Vec::new();
+    while let Some(first) = parts.next() {
+        let mut length = first.len();
+        group.clear();
+        group.push(IoSlice::new(first));
+        while group.len() < VECTORED_PIECES
+            && let Some(part) = parts.next_if(|part| length + part.len() <= COPY_BYTES)
+        {
+            length += part.len();
+            group.push(IoSlice::new(part));
+        }
+        let mut left = &mut group[..];
         while !left.is_empty() {
             match temporary.file().write_vectored(left) {
                 Ok(0) => return Err(temporary.failed(ErrorKind::WriteZero.into())),
