@@ -17,6 +17,9 @@
 //! ```
 //!
 //! Every call is async and wants a Tokio runtime; [`blocking`] is for programs that have none.
+//!
+//! With [`OpenOptions::with_cache`], for instance of [`open_storage`] with the path of a folder, digests that were computed on
+//! demand are remembered, and of a store that is not local, what its indexes say. The cache may be deleted at any time.
 #![forbid(unsafe_code)]
 
 mod url;

@@ -26,6 +26,9 @@ looks like that is written ./b3:...
 Text lines give one name each; in a line that begins with \\, a newline in the name stands as \\n, a carriage return as \\r \
 and a backslash as \\\\, as b3sum does it. With --json every line is one JSON object, errors and notes on stderr too.
 
+What was computed once, such as an MD5, is kept in a cache that may be deleted at any time: in the folder STRONGROOM_CACHE, \
+or without it strongroom in XDG_CACHE_HOME or in ~/.cache. If STRONGROOM_CACHE is empty or `off`, nothing is kept.
+
 Exit codes: 0 ok, 1 failed, 2 usage, 3 partly failed, 4 not found, 5 damaged content, 6 conflict, \
 changed meanwhile, or already there.";
 

@@ -3,6 +3,7 @@
 use strongroom::{ContentConfig, ContentStorage, Error, OpenOptions, Result, Sharing};
 
 use crate::args::Cli;
+use crate::cache;
 use crate::exit::Exit;
 use crate::output::{Output, is_closed_pipe};
 
@@ -90,7 +91,11 @@ impl Context {
 }
 
 fn options() -> OpenOptions {
-    OpenOptions::default().with_author(author())
+    let options = OpenOptions::default().with_author(author());
+    match cache::storage() {
+        Some(cache) => options.with_cache(cache),
+        None => options,
+    }
 }
 
 /// Who commits: user@host.

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strongroom_storage::{Digest, Error, ErrorKind, ExternalStorage, Host, Result};
 
+use crate::cache::Cache;
 use crate::chunk::Place;
 use crate::index::Table;
 use crate::nonce::Nonce;
@@ -42,13 +43,17 @@ pub(crate) struct Catalog {
     host: Arc<dyn Host>,
     known: Mutex<Known>,
     blocks: Blocks,
+    /// What other processes learned.
+    cache: Cache,
     /// Held by who learns or covers.
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Catalog {
-    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>) -> Self {
-        Self { backend, host, known: Mutex::default(), blocks: Blocks::default(), turn: tokio::sync::Mutex::new(()) }
+    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>, cache: &Cache) -> Self {
+        let cache = cache.for_hints_of(&*backend);
+        let turn = tokio::sync::Mutex::new(());
+        Self { backend, host, known: Mutex::default(), blocks: Blocks::default(), cache, turn }
     }
 
     /// Where content of this kind with this digest is or was; in an order that every handle finds it in.

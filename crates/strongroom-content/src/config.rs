@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use strongroom_storage::{DigestSet, Host, SystemHost};
+use strongroom_storage::{DigestSet, ExternalStorage, Host, SystemHost};
 
 /// How objects that don't fit one chunk are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,11 +127,15 @@ pub struct OpenOptions {
     pub author: String,
     /// The machine's clocks and randomness.
     pub host: Arc<dyn Host>,
+    /// Where to keep what can be learned or computed again, but not as fast: which content is where if the store is not local,
+    /// and digests that were computed on demand. Any number of processes and stores may share one; everything in it can be
+    /// deleted at any time, and that it can't be written to is no error. By default nothing is kept.
+    pub cache: Option<Arc<dyn ExternalStorage>>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { author: String::new(), host: Arc::new(SystemHost::new()) }
+        Self { author: String::new(), host: Arc::new(SystemHost::new()), cache: None }
     }
 }
 
@@ -140,6 +144,12 @@ impl OpenOptions {
     #[must_use]
     pub fn with_author(self, author: impl Into<String>) -> Self {
         Self { author: author.into(), ..self }
+    }
+
+    /// The same with a cache.
+    #[must_use]
+    pub fn with_cache(self, cache: Arc<dyn ExternalStorage>) -> Self {
+        Self { cache: Some(cache), ..self }
     }
 
     /// The same with other clocks and randomness.

@@ -50,6 +50,14 @@ pub(crate) struct Opened {
     pub tail: (u64, Bytes),
 }
 
+impl Opened {
+    /// The directory and the footer, as they stand at the end of the file.
+    pub(crate) fn end(&self) -> Bytes {
+        let footer = self.tail.1.len().saturating_sub(FOOTER_BYTES);
+        [&self.directory[..], &self.tail.1[footer..]].concat().into()
+    }
+}
+
 /// Reads the directory of the file at `location`, by one request or two.
 ///
 /// # Errors
@@ -84,6 +92,17 @@ pub(crate) fn parse(file: Bytes, magic: Magic) -> Decoded<Opened> {
         return Err(Malformed("its beginning is damaged"));
     }
     Ok(Opened { directory, body_end: footer.start, tail: (0, file) })
+}
+
+/// The directory of a file of which there is a copy of the end: directory and footer.
+pub(crate) fn parse_end(end: Bytes, magic: Magic) -> Decoded<Opened> {
+    let footer = end.last_chunk::<FOOTER_BYTES>().ok_or(Malformed("it is too short"))?;
+    let start = Decoder::new(footer).u64()?;
+    let size = start.checked_add(end.len() as u64).ok_or(Malformed("it is too large"))?;
+    let footer = Footer::read(magic, size, &end)?;
+    let directory = end.slice(..footer.length);
+    footer.check(magic, &directory)?;
+    Ok(Opened { directory, body_end: start, tail: (start, end) })
 }
 
 /// Checks the first bytes of the file at `location`, which nobody needs who knows what it is.

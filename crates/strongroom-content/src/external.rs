@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
-    ByteRange, Capabilities, Copied, DigestSet, Error, ExternalStorage, Loaded, LocalPath, Location, Metadata, Result,
-    Source, StoreItem, StoreOptions, Stored, TargetFile,
+    ByteRange, Capabilities, Copied, DigestSet, Digests, Error, ExternalStorage, Loaded, LocalPath, Location, Metadata,
+    Result, Source, StoreItem, StoreOptions, Stored, TargetFile,
 };
 
 use crate::batch::PutOptions;
@@ -54,6 +54,10 @@ impl ExternalStorage for ContentStorage {
     async fn metadata(&self, location: &Location) -> Result<Metadata> {
         let object = self.find_for("metadata", location).await?;
         Ok(Metadata::new(object.size()).with_modified(object.stored_at()).with_digests(object.digests()))
+    }
+
+    async fn digests(&self, location: &Location, set: DigestSet) -> Result<Digests> {
+        self.find_for("digests", location).await?.compute_digests(set).await
     }
 
     async fn delete(&self, location: &Location) -> Result<()> {

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod cache;
 mod catalog;
 mod chunk;
 mod chunker;

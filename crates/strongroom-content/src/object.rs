@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use strongroom_storage::{
-    ByteRange, Copied, Digest, DigestSet, Digests, Error, Loaded, LocalPath, Location, Result, TargetFile, unblock,
+    ByteRange, Copied, Digest, DigestSet, Digests, Error, Hasher, Loaded, LocalPath, Location, Result, TargetFile,
+    unblock,
 };
 
 use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, List};
@@ -75,6 +77,34 @@ impl ObjectRef {
         let mut digests = self.object.attributes.digests();
         digests.blake3 = Some(self.digest());
         digests
+    }
+
+    /// Digests of its content: those on record, and those in `set` that are not, from the cache or by reading all of it.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub async fn compute_digests(&self, set: DigestSet) -> Result<Digests> {
+        let known = self.digests();
+        if set.without(&known).is_empty() {
+            return Ok(known);
+        }
+        let known = known.or(self.store.cache.digests_of(&self.digest()).await);
+        let wanted = set.without(&known);
+        if wanted.is_empty() {
+            return Ok(known);
+        }
+        let mut hasher = Hasher::new(wanted);
+        let mut stream = self.load(ByteRange::All).await?.into_stream();
+        while let Some(bytes) = stream.try_next().await? {
+            hasher = unblock(move || {
+                hasher.update(&bytes);
+                Ok(hasher)
+            })
+            .await?;
+        }
+        let digests = known.or(hasher.finish());
+        self.store.cache.remember(&self.digest(), &digests).await;
+        Ok(digests)
     }
 
     /// The same object with MD5 and SHA-256 on record where `digests` has them; linked to its location it is kept so.

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use strongroom_storage::{Digest, ExternalStorage, Host, Result};
 
+use crate::cache::Cache;
 use crate::chunk::{Method, Place};
 use crate::codec::{Decoder, Encoder, Malformed};
 use crate::envelope::{self, MAGIC_BYTES, Magic};
@@ -98,10 +99,21 @@ pub(crate) struct FinishedPack {
     pub records: Records,
 }
 
-/// Reads the index of a stored pack.
-pub(crate) async fn read_index(backend: &dyn ExternalStorage, nonce: &Nonce) -> Result<Records> {
+/// Reads the index of a stored pack, if it can be from the cache.
+pub(crate) async fn read_index(backend: &dyn ExternalStorage, nonce: &Nonce, cache: &Cache) -> Result<Records> {
     let location = paths::pack(nonce)?;
-    let opened = envelope::open(backend, &location, MAGIC).await?;
+    let name = format!("{}{nonce}", paths::PACKS);
+    let cached = cache.load(&name).await.and_then(|end| envelope::parse_end(end, MAGIC).ok());
+    let opened = match cached {
+        Some(opened) => opened,
+        None => {
+            let opened = envelope::open(backend, &location, MAGIC).await?;
+            if cache.is_there() {
+                cache.store(&name, opened.end()).await;
+            }
+            opened
+        }
+    };
     let mut directory = Decoder::new(&opened.directory);
     let records = match directory.nonce() {
         Ok(found) if found == *nonce => Records::read(opened.directory.slice(Nonce::BYTES..), 1),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use strongroom_storage::{ExternalStorage, Host, Location, Result};
 
 use crate::batch::Batch;
+use crate::cache::Cache;
 use crate::catalog::Catalog;
 use crate::config::{ContentConfig, OpenOptions};
 use crate::descriptor::Descriptor;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub host: Arc<dyn Host>,
     pub descriptor: Descriptor,
     pub catalog: Arc<Catalog>,
+    pub cache: Cache,
     pub packs: PackReader,
     pub packer: Packer,
     pub sessions: Sessions,
@@ -84,7 +86,8 @@ impl ContentStorage {
     fn assemble(backend: Arc<dyn ExternalStorage>, descriptor: Descriptor, options: OpenOptions) -> Self {
         let host = options.host;
         let (grace, lease, epoch) = (descriptor.grace(), descriptor.lease(), Epoch::default());
-        let catalog = Arc::new(Catalog::new(backend.clone(), host.clone()));
+        let cache = Cache::new(options.cache, &descriptor.id);
+        let catalog = Arc::new(Catalog::new(backend.clone(), host.clone(), &cache));
         let names = Arc::new(NameLog::new(
             backend.clone(),
             host.clone(),
@@ -96,6 +99,7 @@ impl ContentStorage {
         let inner = Inner {
             packer: Packer::new(backend.clone(), host.clone(), catalog.clone(), epoch.clone()),
             catalog,
+            cache,
             packs: PackReader::new(backend.clone()),
             sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch),
             queue: CommitQueue::new(names.clone()),

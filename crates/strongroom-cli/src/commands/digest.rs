@@ -1,8 +1,7 @@
 //! `strongroom digest`
 
 use clap::Args;
-use futures::TryStreamExt;
-use strongroom::{ByteRange, ContentStorage, DigestSet, Digests, Error, ErrorKind, Hasher, ObjectRef, Result, unblock};
+use strongroom::{ContentStorage, DigestSet, Digests, Error, ErrorKind, ObjectRef, Result};
 
 use crate::context::Context;
 use crate::exit::{Exit, Tally};
@@ -53,24 +52,11 @@ async fn digests(store: &ContentStorage, text: &str, args: &DigestArgs) -> Resul
         let detail = "digests are kept with a name; name a location, or leave out --add";
         return Err(Error::new(ErrorKind::Invalid, "digest", text, detail));
     }
-    let known = object.digests();
     let mut wanted = DigestSet::NONE;
     (wanted.md5, wanted.sha256) = (args.md5, args.sha256);
-    let wanted = wanted.without(&known);
-    if wanted.is_empty() {
-        return Ok((object, known));
-    }
-    let mut hasher = Hasher::new(wanted);
-    let mut stream = object.load(ByteRange::All).await?.into_stream();
-    while let Some(bytes) = stream.try_next().await? {
-        hasher = unblock(move || {
-            hasher.update(&bytes);
-            Ok(hasher)
-        })
-        .await?;
-    }
-    let digests = known.or(hasher.finish());
-    if args.add {
+    let on_record = wanted.without(&object.digests()).is_empty();
+    let digests = object.compute_digests(wanted).await?;
+    if args.add && !on_record {
         keep(store, &object, &digests).await?;
     }
     Ok((object, digests))
@@ -104,7 +90,7 @@ fn print(object: &ObjectRef, digests: &Digests, args: &DigestArgs, context: &Con
 
 #[cfg(test)]
 mod tests {
-    use strongroom::{ContentConfig, ExternalStorage, Location};
+    use strongroom::{ByteRange, ContentConfig, ExternalStorage, Location};
 
     use super::*;
 

@@ -96,3 +96,29 @@ fn a_store_of_another_format_is_left_alone() {
     place.write(".strongroom/strongroom.json", &description[..description.len() / 2]);
     place.fails("cat a", 5, "it is damaged");
 }
+
+#[test]
+fn digests_are_computed_once_and_the_cache_of_them_can_go_or_be_left_out() {
+    let place = Place::new();
+    place.write("large", noise(1, 2_000_000));
+    place.ok("put large");
+    let digest = |cache: &str| {
+        let output =
+            place.command(["digest", "--md5", "large"]).env("STRONGROOM_CACHE", cache).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let expected = digest("off");
+    assert_eq!(digest("cache"), expected);
+    assert!(place.path("cache").is_dir());
+    // Of content that is gone it is known still.
+    std::fs::rename(place.path(".strongroom/files"), place.path("elsewhere")).expect("move");
+    assert_eq!(digest("cache"), expected);
+    std::fs::rename(place.path("elsewhere"), place.path(".strongroom/files")).expect("move back");
+    std::fs::remove_dir_all(place.path("cache")).expect("delete");
+    assert_eq!(digest("cache"), expected);
+    // A place where nothing can be kept is none.
+    place.write("file", "no folder");
+    assert_eq!(digest("file/cache"), expected);
+    assert!(place.ok("--help").contains("STRONGROOM_CACHE"));
+}

@@ -52,7 +52,12 @@ impl Place {
 
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(STRONGROOM);
-        command.args(arguments).current_dir(self.folder.path()).env_remove("STRONGROOM_STORE").stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("STRONGROOM_STORE")
+            .env("STRONGROOM_CACHE", "off")
+            .stdin(Stdio::null());
         command.env("USER", "tester");
         command
     }
@@ -210,7 +215,11 @@ pub fn run_without_rights(place: &Place, words: &str) -> Ran {
     let mut command = place.command(words.split_whitespace());
     if is_root() {
         command = Command::new(program_for_all(place));
-        command.args(words.split_whitespace()).current_dir(place.path("")).env_remove("STRONGROOM_STORE");
+        command
+            .args(words.split_whitespace())
+            .current_dir(place.path(""))
+            .env_remove("STRONGROOM_STORE")
+            .env("STRONGROOM_CACHE", "off");
         command.uid(NOBODY).gid(NOBODY).stdin(Stdio::null());
     }
     ran(&mut command)
@@ -259,6 +268,7 @@ impl User {
             .args(program)
             .current_dir(place.path(""))
             .env_remove("STRONGROOM_STORE")
+            .env("STRONGROOM_CACHE", "off")
             .stdin(Stdio::null());
         ran(&mut command)
     }

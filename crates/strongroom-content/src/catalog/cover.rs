@@ -53,7 +53,7 @@ impl Catalog {
             }
             return Err(error);
         }
-        let file = IndexFile::open(&self.backend, nonce).await?;
+        let file = IndexFile::open(&self.backend, nonce, &self.cache).await?;
         let mut gone: Vec<Location> = Vec::new();
         {
             let mut known = self.known();

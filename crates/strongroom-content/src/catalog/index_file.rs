@@ -9,8 +9,9 @@ use strongroom_storage::{Digest, ExternalStorage, Location, ObjectReader, Result
 
 use super::blocks::Blocks;
 use super::{Found, locate};
+use crate::cache::Cache;
 use crate::codec::Decoded;
-use crate::envelope::{self, MAGIC_BYTES};
+use crate::envelope::{self, MAGIC_BYTES, Opened};
 use crate::index::{BLOCK_BYTES, BLOCK_RECORDS, Directory, MAGIC};
 use crate::nonce::Nonce;
 use crate::paths;
@@ -24,6 +25,8 @@ const GAP_BLOCKS: usize = 64;
 const GAP_BLOCKS_LOCAL: usize = 1;
 /// How many requests are sent at once.
 const READS_AT_ONCE: usize = 16;
+/// How many blocks are kept together in the cache, and read together where there is one: 256 KiB.
+const CACHED_BLOCKS: usize = 64;
 /// More than this is verified on another thread.
 const UNBLOCK_BLOCKS: usize = 16;
 
@@ -34,6 +37,8 @@ pub(crate) struct IndexFile {
     pub directory: Directory,
     backend: Arc<dyn ExternalStorage>,
     location: Location,
+    /// Where what was read is kept for the next process.
+    cache: Cache,
     /// Kept open where that is faster.
     reader: Option<Arc<dyn ObjectReader>>,
     /// All records of a small one, which came with its directory.
@@ -41,16 +46,41 @@ pub(crate) struct IndexFile {
 }
 
 impl IndexFile {
-    /// Reads the directory of the index file `nonce`, and all of it if it is small.
+    /// Reads the directory of the index file `nonce`, and all of it if it is small; from the cache if it is there.
     ///
     /// # Errors
     /// `Missing` if there is none; `Corrupt` if it is not what its checksums say.
-    pub(crate) async fn open(backend: &Arc<dyn ExternalStorage>, nonce: Nonce) -> Result<Self> {
+    pub(super) async fn open(backend: &Arc<dyn ExternalStorage>, nonce: Nonce, cache: &Cache) -> Result<Self> {
+        if let Some(whole) = cache.load(&cached_name(&nonce, "whole")).await
+            && let Ok(opened) = envelope::parse(whole, MAGIC)
+            && let Ok(file) = Self::of(backend, nonce, cache, opened).await
+        {
+            return Ok(file);
+        }
+        if let Some(end) = cache.load(&cached_name(&nonce, "end")).await
+            && let Ok(opened) = envelope::parse_end(end, MAGIC)
+            && let Ok(file) = Self::of(backend, nonce, cache, opened).await
+        {
+            return Ok(file);
+        }
+        let opened = envelope::open(&**backend, &paths::index(&nonce)?, MAGIC).await?;
+        let copy = cache.is_there().then(|| match &opened.tail {
+            (0, whole) => ("whole", whole.clone()),
+            _ => ("end", opened.end()),
+        });
+        let file = Self::of(backend, nonce, cache, opened).await?;
+        if let Some((part, bytes)) = copy {
+            cache.store(&cached_name(&nonce, part), bytes).await;
+        }
+        Ok(file)
+    }
+
+    async fn of(backend: &Arc<dyn ExternalStorage>, nonce: Nonce, cache: &Cache, opened: Opened) -> Result<Self> {
         let location = paths::index(&nonce)?;
-        let opened = envelope::open(&**backend, &location, MAGIC).await?;
         let directory = Directory::decode(&opened.directory, opened.body_end);
         let directory = directory.map_err(|malformed| malformed.in_file(&location))?;
-        let mut file = Self { nonce, directory, backend: backend.clone(), location, reader: None, whole: None };
+        let (backend, cache) = (backend.clone(), cache.clone());
+        let mut file = Self { nonce, directory, backend, location, cache, reader: None, whole: None };
         if let (0, bytes) = &opened.tail {
             let body = bytes.slice(MAGIC_BYTES..bytes.len().min(to_usize(opened.body_end)));
             let records = check(&file.directory, 0..file.directory.blocks(), body);
@@ -66,7 +96,7 @@ impl IndexFile {
     /// # Errors
     /// As for [`open`](Self::open).
     pub(crate) async fn verify(backend: &Arc<dyn ExternalStorage>, nonce: Nonce) -> Result<()> {
-        let file = Self::open(backend, nonce).await?;
+        let file = Self::open(backend, nonce, &Cache::none()).await?;
         if file.whole.is_some() {
             return Ok(());
         }
@@ -96,7 +126,7 @@ impl IndexFile {
             let records = match self.in_memory(kept, block) {
                 Some(records) => records,
                 None => {
-                    let records = self.read(block..block + 1).await?;
+                    let records = self.read_kept(block).await?;
                     kept.keep(&self.nonce, block, &records);
                     records
                 }
@@ -112,6 +142,12 @@ impl IndexFile {
         let mut wanted: Vec<usize> = blocks.filter(|block| !self.has_in_memory(kept, *block)).collect();
         wanted.sort_unstable();
         wanted.dedup();
+        if self.cache.is_there() {
+            for block in wanted {
+                kept.keep(&self.nonce, block, &self.read_kept(block).await?);
+            }
+            return Ok(());
+        }
         let gap = if self.backend.capabilities().local { GAP_BLOCKS_LOCAL } else { GAP_BLOCKS };
         stream::iter(spans(&wanted, gap).map(Ok))
             .try_for_each_concurrent(READS_AT_ONCE, |span| async move {
@@ -142,6 +178,26 @@ impl IndexFile {
             check(&self.directory, blocks, bytes)
         };
         checked.map_err(|malformed| malformed.in_file(&self.location))
+    }
+
+    /// Reads a block: from the cache, or with its neighbours so that they are there the next time.
+    async fn read_kept(&self, block: usize) -> Result<Records> {
+        if !self.cache.is_there() {
+            return self.read(block..block + 1).await;
+        }
+        let first = block - block % CACHED_BLOCKS;
+        let blocks = first..self.directory.blocks().min(first + CACHED_BLOCKS);
+        let name = cached_name(&self.nonce, &format!("{}", first / CACHED_BLOCKS));
+        let cached = self.cache.load(&name).await;
+        let records = match cached.and_then(|bytes| check(&self.directory, blocks.clone(), bytes).ok()) {
+            Some(records) => records,
+            None => {
+                let records = self.read(blocks).await?;
+                self.cache.store(&name, records.as_bytes().clone()).await;
+                records
+            }
+        };
+        Ok(records.slice((block - first) * BLOCK_RECORDS, BLOCK_RECORDS))
     }
 
     async fn bytes(&self, blocks: Range<usize>) -> Result<Bytes> {
@@ -177,6 +233,11 @@ impl IndexFile {
         });
         found.extend(located);
     }
+}
+
+/// Where a part of an index file is in the cache.
+fn cached_name(nonce: &Nonce, part: &str) -> String {
+    format!("{}{nonce}/{part}", paths::INDEX)
 }
 
 /// The records of these blocks.

@@ -115,6 +115,11 @@ impl Known {
         packs.iter().filter(|pack| !covered.contains(*pack) && !recent.contains(pack)).copied().collect()
     }
 
+    pub(super) fn packs_in_no_index(&self) -> HashSet<Nonce> {
+        let covered: HashSet<&Nonce> = self.indexes.values().flat_map(|file| file.directory.packs.iter()).collect();
+        self.packs.iter().filter(|pack| !covered.contains(pack)).copied().collect()
+    }
+
     /// Notes the index of a pack in no index file.
     pub(super) fn add_table(&mut self, table: Table) {
         for record in table.records.iter().filter(|record| record.kind == Kind::ChunkList) {

@@ -77,8 +77,11 @@ impl Catalog {
         let files = self.list(paths::FILES).await?;
         let uncovered = self.known().take_listed(packs, &files, now);
         seen.extend(files);
+        self.tidy_cache().await;
         let mut tails = stream::iter(uncovered)
-            .map(|pack| async move { Ok(Table { pack, records: pack::read_index(&*self.backend, &pack).await? }) })
+            .map(|pack| async move {
+                Ok(Table { pack, records: pack::read_index(&*self.backend, &pack, &self.cache).await? })
+            })
             .buffer_unordered(READS_AT_ONCE);
         while let Some(table) = tails.next().await {
             // A pack whose index can't be read is passed over; verification reports it.
@@ -104,7 +107,7 @@ impl Catalog {
                 listed.iter().filter(is_new).copied().collect()
             };
             let opened: Vec<Result<IndexFile>> = stream::iter(new)
-                .map(|nonce| IndexFile::open(&self.backend, nonce))
+                .map(|nonce| IndexFile::open(&self.backend, nonce, &self.cache))
                 .buffer_unordered(READS_AT_ONCE)
                 .collect()
                 .await;
@@ -122,6 +125,18 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// Deletes from the cache what is not there any more, and the tails of packs in index files.
+    async fn tidy_cache(&self) {
+        if !self.cache.is_there() {
+            return;
+        }
+        let indexes: HashSet<Nonce> = self.known().indexes.keys().copied().collect();
+        let nonce_of = |name: &str| name.split('/').nth(1).and_then(|nonce| nonce.parse::<Nonce>().ok());
+        self.cache.tidy(paths::INDEX, |name| nonce_of(name).is_some_and(|nonce| indexes.contains(&nonce))).await;
+        let packs = self.known().packs_in_no_index();
+        self.cache.tidy(paths::PACKS, |name| nonce_of(name).is_some_and(|nonce| packs.contains(&nonce))).await;
     }
 
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Location>> {

@@ -28,7 +28,7 @@ fn table(pack: u8, numbers: std::ops::Range<u32>) -> Table {
 /// A catalog that has stored so many packs with so many records each, and how many it has in all.
 async fn filled(packs: u8, records: u32) -> (RecordingStorage, Catalog, u32) {
     let storage = RecordingStorage::new(Arc::new(MemoryStorage::new()));
-    let catalog = Catalog::new(Arc::new(storage.clone()), Arc::new(TestHost::new(1)));
+    let catalog = Catalog::new(Arc::new(storage.clone()), Arc::new(TestHost::new(1)), &Cache::none());
     for pack in 0..packs {
         let first = u32::from(pack) * records;
         catalog.stored_pack(table(pack, first..first + records));

@@ -9,6 +9,7 @@ use strongroom_storage::{ByteRange, Digest, ErrorKind, Location, Result, unblock
 
 use super::names::note;
 use super::{Problem, VerifyOptions, VerifyReport};
+use crate::cache::Cache;
 use crate::catalog::IndexFile;
 use crate::chunk::{Cell, Chunk, Place, decode_list_body};
 use crate::compress::decompress;
@@ -122,7 +123,7 @@ async fn list(store: &Inner, prefix: &str) -> Result<Vec<Location>> {
 
 async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<HashMap<u64, Digest>>> {
     let location = paths::pack(&nonce)?;
-    let records = match pack::read_index(&*store.backend, &nonce).await {
+    let records = match pack::read_index(&*store.backend, &nonce, &Cache::none()).await {
         Ok(records) => records,
         Err(error) => return broken(error, &location),
     };
