@@ -93,6 +93,13 @@ impl Objects {
     }
 }
 
+/// An object that is hardly larger than one that is kept with its name.
+pub fn tiny(index: usize) -> Bytes {
+    let mut bytes = vec![0; 260];
+    Noise::new(index as u64 + 100).fill(&mut bytes);
+    bytes.into()
+}
+
 /// The location of a small object in a namespace.
 pub fn location(namespace: usize, index: usize) -> Location {
     Location::parse(&format!("bench/{namespace}/object-{index}")).expect("a location")

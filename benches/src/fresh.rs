@@ -9,9 +9,11 @@ use bytes::Bytes;
 use clap::{Subcommand, ValueEnum};
 use futures::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use strongroom::{ByteRange, ContentStorage, ExternalStorage, Layout, Location, PutOptions, Source, VerifyOptions};
+use strongroom::{
+    ByteRange, ContentStorage, Digest, ExternalStorage, Layout, Location, PutOptions, Source, VerifyOptions,
+};
 
-use crate::data::Noise;
+use crate::data::{Noise, tiny};
 use crate::memory;
 
 /// What the process is to do.
@@ -27,6 +29,9 @@ pub enum Work {
     /// Stores a stream
     #[command(name = "fresh-stream", hide = true)]
     Stream { store: String, location: String, bytes: u64, layout: Kept },
+    /// Looks up the digests of some of so many small objects
+    #[command(name = "fresh-lookup", hide = true)]
+    Lookup { store: String, count: usize },
     /// Reads an object to its end
     #[command(name = "fresh-load", hide = true)]
     Load { store: String, location: String },
@@ -97,6 +102,11 @@ async fn perform(work: &Work) -> Result<()> {
                 Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (noise, left))))
             });
             put(&strongroom::open(store).await?, location, Source::stream(noise), *layout).await?;
+        }
+        Work::Lookup { store, count } => {
+            let store = strongroom::open(store).await?;
+            let digests: Vec<Digest> = (0..*count).step_by(10).map(|index| Digest::of(&tiny(index))).collect();
+            ensure!(store.contains_digests(&digests).await?.into_iter().all(|there| there), "one is not there");
         }
         Work::Load { store, location } => {
             let store = strongroom::open(store).await?;

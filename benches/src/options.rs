@@ -49,6 +49,9 @@ pub struct Options {
     /// In how many namespaces
     #[arg(long, value_name = "COUNT", default_value = "20000", default_value_if("smoke", "true", "10"))]
     pub namespaces: usize,
+    /// How many objects the store has in which digests are looked up
+    #[arg(long, value_name = "COUNT", default_value = "1000000", default_value_if("smoke", "true", "300"))]
+    pub digests: usize,
     /// How many names the namespace has to which is committed
     #[arg(long, value_name = "COUNT", default_value = "100000", default_value_if("smoke", "true", "500"))]
     pub commit_names: usize,

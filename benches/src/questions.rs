@@ -3,6 +3,7 @@
 mod commit_large;
 mod digests;
 mod exists_many;
+mod lookup;
 mod memory;
 mod open_large;
 mod read_back;
@@ -33,6 +34,7 @@ pub const ALL: &[Question] = &[
     Question { name: "store_tasks", answer: store_tasks::answer },
     Question { name: "read_random", answer: read_random::answer },
     Question { name: "exists_many", answer: exists_many::answer },
+    Question { name: "lookup", answer: lookup::answer },
     Question { name: "open_large", answer: open_large::answer },
     Question { name: "commit_large", answer: commit_large::answer },
     Question { name: "memory", answer: memory::answer },

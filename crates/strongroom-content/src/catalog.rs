@@ -25,6 +25,8 @@ use known::Known;
 
 /// How many index files may turn out to be gone or damaged while something is looked up.
 const FAILURES_MAX: usize = 16;
+/// For how many digests blocks are read at once: they take half of what may be in memory.
+const FETCHED_TOGETHER: usize = 8192;
 
 /// Where a digest's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,49 @@ impl Catalog {
         }
     }
 
+    /// For each of these digests whether content with it is known.
+    ///
+    /// # Errors
+    /// As for [`find`](Self::find).
+    pub(crate) async fn contains(&self, digests: &[Digest]) -> Result<Vec<bool>> {
+        let mut there = vec![false; digests.len()];
+        // In their order each block is looked at once.
+        let mut order: Vec<(u64, usize)> = digests.iter().map(beginning).zip(0..).collect();
+        order.sort_unstable();
+        for together in order.chunks(FETCHED_TOGETHER) {
+            let unread = self.contains_in_memory(digests, together, &mut there);
+            let wanted: Vec<Digest> = unread.iter().map(|position| digests[*position]).collect();
+            self.fetch(&wanted).await;
+            for position in unread {
+                let found = self.search(&DigestPrefix::exact(&digests[position])).await?;
+                there[position] = found.iter().any(|found| found.kind != Kind::CellList);
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(there)
+    }
+
+    /// Says of which of these digests content is there, as far as that is in memory. Returns the others.
+    fn contains_in_memory(&self, digests: &[Digest], positions: &[(u64, usize)], there: &mut [bool]) -> Vec<usize> {
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        let known = self.known();
+        let files = known.searched();
+        for (_, position) in positions {
+            let digest = &digests[*position];
+            let prefix = DigestPrefix::exact(digest);
+            found.clear();
+            found.extend(known.recent.find(digest));
+            let is_all = files.iter().all(|file| file.look(&self.blocks, &prefix, &mut found));
+            known.keep_those_there(&mut found);
+            if known.files.contains_key(digest) || found.iter().any(|found| found.kind != Kind::CellList) {
+                there[*position] = true;
+            } else if !is_all {
+                unread.push(*position);
+            }
+        }
+        unread
+    }
+
     /// Whether a whole file with this digest is known.
     pub(crate) fn has_files_of(&self, digest: &Digest) -> bool {
         self.known().files.contains_key(digest)
@@ -156,6 +201,11 @@ impl Catalog {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a digest begins with, as a number by which digests have their order.
+fn beginning(digest: &Digest) -> u64 {
+    DigestPrefix::exact(digest).bounds().0
 }
 
 fn locate(pack: Nonce, record: &Record) -> Found {

@@ -1,6 +1,7 @@
 //! What a handle knows of packs, whole files and index files, in memory.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use super::recent::Recent;
 use crate::index::{Table, chunk_count};
 use crate::nonce::Nonce;
 use crate::paths;
-use crate::record::{DigestPrefix, Kind};
+use crate::record::{DigestHasher, DigestPrefix, Kind};
+
+/// Names are random, so their beginnings are as good as any hash.
+pub(super) type Packs = HashSet<Nonce, BuildHasherDefault<DigestHasher>>;
 
 /// All of it is a guess.
 #[derive(Debug, Default)]
@@ -28,7 +32,7 @@ pub(super) struct Known {
     /// From the tails of packs in no index file.
     pub recent: Recent,
     /// All packs that are there; what an index file says of others is ignored.
-    pub packs: HashSet<Nonce>,
+    pub packs: Packs,
     /// Whole files.
     pub files: HashMap<Digest, Vec<Nonce>>,
     /// Sizes of large objects that are there or were.
@@ -100,7 +104,7 @@ impl Known {
     }
 
     /// Takes what was listed, and what this handle has stored meanwhile. Returns the packs whose tails must be read.
-    pub(super) fn take_listed(&mut self, packs: HashSet<Nonce>, files: &[Location], now: Duration) -> Vec<Nonce> {
+    pub(super) fn take_listed(&mut self, packs: Packs, files: &[Location], now: Duration) -> Vec<Nonce> {
         self.packs = packs;
         self.packs.extend(&self.new_packs);
         self.files.clear();

@@ -9,7 +9,7 @@ use strongroom_storage::{Error, Location, Result};
 
 use super::Catalog;
 use super::index_file::IndexFile;
-use super::known::Known;
+use super::known::{Known, Packs};
 use crate::index::Table;
 use crate::nonce::Nonce;
 use crate::pack;
@@ -73,7 +73,7 @@ impl Catalog {
         self.known().begin_listing();
         self.open_indexes().await?;
         let mut seen = self.list(paths::PACKS).await?;
-        let packs: HashSet<Nonce> = seen.iter().filter_map(paths::pack_of).collect();
+        let packs: Packs = seen.iter().filter_map(paths::pack_of).collect();
         let files = self.list(paths::FILES).await?;
         let uncovered = self.known().take_listed(packs, &files, now);
         seen.extend(files);

@@ -106,6 +106,9 @@ async fn many_questions_at_once_read_each_block_once_and_neighbours_together() {
     assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "nothing is read twice");
     assert!(digests.iter().all(|digest| catalog.knows(Kind::Chunk, digest) == Some(true)));
     assert_eq!(storage.take().len(), 0);
+    let asked: Vec<Digest> = (0..2 * count).rev().map(digest).collect();
+    let there = catalog.contains(&asked).await.expect("ask");
+    assert!(there.into_iter().eq((0..2 * count).rev().map(|n| n < count)));
 }
 
 #[tokio::test]

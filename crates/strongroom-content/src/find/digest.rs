@@ -70,6 +70,18 @@ impl ContentStorage {
         let location = Location::parse(&format!("b3:{digest}"))?;
         Ok(ObjectRef::unnamed(self.inner.clone(), location, Object { content, attributes: Attributes::default() }))
     }
+
+    /// Which of these digests there is content with, in packs or as a file of its own. What is kept with its name, as very small
+    /// objects are, is not looked at.
+    ///
+    /// Millions can be asked for at once; no content is read.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn contains_digests(&self, digests: &[Digest]) -> Result<Vec<bool>> {
+        self.inner.catalog.learn().await?;
+        self.inner.catalog.contains(digests).await
+    }
 }
 
 impl Inner {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use strongroom_content::{ContentStorage, PutOptions};
+use strongroom_content::{ContentStorage, Layout, PutOptions};
 use strongroom_storage::{ByteRange, Digest, ErrorKind};
 use strongroom_testkit::{Operation, RecordingStorage};
 
 use crate::collector::all_content;
 use crate::support::{
-    Backend, assert_no_problems, at, create, files, load, memory, noise, open, put, small_chunks, verify,
+    Backend, assert_no_problems, at, create, files, layout, load, memory, noise, open, put, small_chunks, verify,
 };
 use crate::traps::{all_sprung, trap, trapped};
 
@@ -192,4 +192,18 @@ async fn a_block_that_is_damaged_is_noticed_when_it_is_read_and_costs_time_only(
     store_many(&fresh, MANY, 1).await;
     assert_eq!(files(&backend, "index/").await.len(), 2);
     assert!(find(&open(&backend).await, 5).await);
+}
+
+#[tokio::test]
+async fn many_digests_are_asked_for_at_once_however_their_content_is_kept() {
+    let (backend, store) = many_records().await;
+    let kept = [layout(Layout::Whole), layout(Layout::Chunked)];
+    for (n, options) in kept.into_iter().enumerate() {
+        put(&store, &format!("b/{n}"), noise(50_000 + n as u64, 100_000), options).await.expect("put");
+    }
+    let mut digests: Vec<Digest> = (0..2 * MANY).map(|n| Digest::of(&noise(n, 300))).collect();
+    digests.extend((0..3).map(|n| Digest::of(&noise(50_000 + n, 100_000))));
+    let there = open(&backend).await.contains_digests(&digests).await.expect("ask");
+    let expected = (0..2 * MANY).map(|n| n < MANY).chain([true, true, false]);
+    assert!(there.into_iter().eq(expected));
 }
