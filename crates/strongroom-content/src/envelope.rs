@@ -58,12 +58,17 @@ impl Opened {
     }
 }
 
-/// Reads the directory of the file at `location`, by one request or two.
+/// Reads the directory of the file at `location`, by one request or two: of its last `tail_bytes` at first.
 ///
 /// # Errors
 /// `Missing` if there is no file; `Corrupt` if it is not what its checksum says.
-pub(crate) async fn open(backend: &dyn ExternalStorage, location: &Location, magic: Magic) -> Result<Opened> {
-    let loaded = backend.load(location, ByteRange::Last(TAIL_BYTES)).await?;
+pub(crate) async fn open_tail(
+    backend: &dyn ExternalStorage,
+    location: &Location,
+    magic: Magic,
+    tail_bytes: u64,
+) -> Result<Opened> {
+    let loaded = backend.load(location, ByteRange::Last(tail_bytes)).await?;
     let size = loaded.size;
     let tail = loaded.into_bytes().await?;
     let footer = Footer::read(magic, size, &tail).map_err(|malformed| malformed.in_file(location))?;
@@ -80,6 +85,14 @@ pub(crate) async fn open(backend: &dyn ExternalStorage, location: &Location, mag
         return Err(Malformed("its beginning is damaged").in_file(location));
     }
     Ok(Opened { directory, body_end: footer.start, tail: (start, tail) })
+}
+
+/// Reads the directory of the file at `location`, by one request or two.
+///
+/// # Errors
+/// As for [`open_tail`].
+pub(crate) async fn open(backend: &dyn ExternalStorage, location: &Location, magic: Magic) -> Result<Opened> {
+    open_tail(backend, location, magic, TAIL_BYTES).await
 }
 
 /// The directory of a file that is in memory.

@@ -18,6 +18,8 @@ use crate::paths;
 
 /// How many packs may stand in no index file before a writer adds one.
 const UNCOVERED_PACKS_MAX: usize = 64;
+/// The same where each tail is a request.
+const UNCOVERED_PACKS_MAX_FAR: usize = 8;
 /// How many records, which are in memory: 32 MiB.
 const UNCOVERED_RECORDS_MAX: usize = 500_000;
 /// Index files with fewer records are merged whatever the size of the new one: 4 MiB.
@@ -29,14 +31,16 @@ impl Catalog {
     /// # Errors
     /// Those of the backend. Without it, all is found that was found before.
     pub(crate) async fn cover(&self) -> Result<()> {
-        if !self.known().has_much_uncovered() {
+        let local = self.backend.capabilities().local;
+        let packs_max = if local { UNCOVERED_PACKS_MAX } else { UNCOVERED_PACKS_MAX_FAR };
+        if !self.known().has_much_uncovered(packs_max) {
             return Ok(());
         }
         let _turn = self.turn.lock().await;
         let failed = Arc::new(OnceLock::new());
         let (content, merged, superseded) = {
             let known = self.known();
-            if !known.has_much_uncovered() {
+            if !known.has_much_uncovered(packs_max) {
                 return Ok(());
             }
             let (merged, superseded) = known.to_be_merged();
@@ -72,8 +76,8 @@ impl Catalog {
 }
 
 impl Known {
-    fn has_much_uncovered(&self) -> bool {
-        self.recent.len() > UNCOVERED_PACKS_MAX || self.recent.records() > UNCOVERED_RECORDS_MAX
+    fn has_much_uncovered(&self, packs_max: usize) -> bool {
+        self.recent.len() > packs_max || self.recent.records() > UNCOVERED_RECORDS_MAX
     }
 
     /// The index files that go into the next one, and those whose packs stand in others or are gone.

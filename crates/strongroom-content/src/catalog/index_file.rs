@@ -23,6 +23,9 @@ pub(super) const SPAN_BLOCKS: usize = 256;
 /// request takes.
 const GAP_BLOCKS: usize = 64;
 const GAP_BLOCKS_LOCAL: usize = 1;
+/// How much of the end is read at first where each request is dear, in bytes: the directory of half a million records, or all
+/// of ten thousand.
+const TAIL_BYTES_FAR: u64 = 1 << 20;
 /// How many requests are sent at once.
 const READS_AT_ONCE: usize = 16;
 /// How many blocks are kept together in the cache, and read together where there is one: 256 KiB.
@@ -63,7 +66,8 @@ impl IndexFile {
         {
             return Ok(file);
         }
-        let opened = envelope::open(&**backend, &paths::index(&nonce)?, MAGIC).await?;
+        let tail_bytes = if backend.capabilities().local { envelope::TAIL_BYTES } else { TAIL_BYTES_FAR };
+        let opened = envelope::open_tail(&**backend, &paths::index(&nonce)?, MAGIC, tail_bytes).await?;
         let copy = cache.is_there().then(|| match &opened.tail {
             (0, whole) => ("whole", whole.clone()),
             _ => ("end", opened.end()),

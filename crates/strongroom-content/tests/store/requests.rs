@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use strongroom_content::{ContentStorage, PutOptions};
-use strongroom_storage::{ExternalStorage, StoreMode};
-use strongroom_testkit::RecordingStorage;
+use strongroom_storage::{ByteRange, Digest, ExternalStorage, StoreMode};
+use strongroom_testkit::{Operation, RecordingStorage};
 
 use crate::support::{Backend, at, bucket, create, files, load, memory, noise, open, put, small_chunks};
 
@@ -86,10 +86,39 @@ async fn a_thousand_names_are_copied_without_their_bytes() {
 async fn a_single_put_of_a_warm_handle_takes_five_writes_and_six_questions() {
     let (recording, store) = recorded().await;
     put(&store, "a/0", noise(0, 4096), PutOptions::default()).await.expect("put");
-    for n in 1..10 {
+    for n in 1..=17 {
         recording.take();
         put(&store, &format!("a/{n}"), noise(n, 4096), PutOptions::default()).await.expect("put");
-        assert_eq!(requests(&recording), (11, 5));
+        // Each ninth time an index file is stored and read, and from the second on one is deleted that it was merged from.
+        let index = match n {
+            8 => (2, 1),
+            17 => (3, 2),
+            _ => (0, 0),
+        };
+        assert_eq!(requests(&recording), (11 + index.0, 5 + index.1), "{n}");
+    }
+}
+
+#[tokio::test]
+async fn content_is_found_by_its_digest_by_ten_requests_and_the_listings() {
+    let (recording, store) = recorded().await;
+    for pack in 0..120 {
+        let mut batch = store.batch();
+        for n in pack * 20..pack * 20 + 20 {
+            batch.put(at(&format!("a/{n}")), noise(n, 300), PutOptions::default());
+        }
+        batch.commit().await.expect("commit");
+    }
+    assert_eq!(files(recording.inner(), "packs/").await.len(), 120);
+    for n in [5, 1200, 2399] {
+        recording.take();
+        let fresh = open(&(Arc::new(recording.clone()) as Backend)).await;
+        let object = fresh.find_digest(&format!("b3:{}", Digest::of(&noise(n, 300)))).await.expect("find");
+        object.load_bytes(ByteRange::All).await.expect("load");
+        let operations = recording.take();
+        let listings = operations.iter().filter(|operation| matches!(operation, Operation::Iterate { .. })).count();
+        assert_eq!(listings, 3, "index files, packs, files");
+        assert!(operations.len() - listings <= 10, "{operations:#?}");
     }
 }
 
