@@ -20,7 +20,7 @@ use data::Data;
 ///
 /// Prints tables as Markdown, and writes all that was measured as JSON.
 #[derive(Debug, Parser)]
-#[command(name = "cargo bench -p strongroom-bench --bench chunk_sizes --", max_term_width = 120)]
+#[command(bin_name = "cargo bench -p strongroom-bench --bench chunk_sizes --", max_term_width = 120)]
 struct Options {
     /// Only data whose names contain one of these
     #[arg(value_name = "DATA")]

@@ -11,7 +11,7 @@ use crate::fresh::Work;
 ///
 /// Prints a table as Markdown, and writes all that was measured as JSON.
 #[derive(Debug, Parser, Serialize)]
-#[command(name = "cargo bench -p strongroom-bench --", max_term_width = 120)]
+#[command(bin_name = "cargo bench -p strongroom-bench --", max_term_width = 120)]
 pub struct Options {
     /// Only questions whose names contain one of these
     #[arg(value_name = "QUESTION")]

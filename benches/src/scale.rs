@@ -22,7 +22,7 @@ use record::Record;
 ///
 /// Each point is printed, and written to a JSON file at once; `plot` draws such files.
 #[derive(Debug, Parser)]
-#[command(name = "cargo bench -p strongroom-bench --bench scale --", max_term_width = 120)]
+#[command(bin_name = "cargo bench -p strongroom-bench --bench scale --", max_term_width = 120)]
 struct Options {
     #[command(subcommand)]
     work: What,
