@@ -165,13 +165,15 @@ mod tests {
     use strongroom_testkit::TestHost;
 
     use super::*;
+    use crate::cache::Cache;
 
     #[test]
     fn a_session_relies_on_no_pack_that_may_have_been_begun_with_before_it() {
         let (backend, host): (Arc<dyn ExternalStorage>, Arc<dyn Host>) =
             (Arc::new(MemoryStorage::new()), Arc::new(TestHost::new(1)));
         let epoch = Epoch::default();
-        let packer = Packer::new(backend.clone(), host.clone(), Arc::new(Catalog::new(backend, host)), epoch.clone());
+        let catalog = Arc::new(Catalog::new(backend.clone(), host.clone(), &Cache::none()));
+        let packer = Packer::new(backend, host, catalog, epoch.clone());
         let digest = Digest::of(b"chunk");
         let item = Item { kind: Kind::Chunk, digest, size: 5, method: Method::Plain, stored: "chunk".into() };
         let first = epoch.now();
