@@ -46,6 +46,36 @@ async fn a_file_that_is_cut_while_it_is_read_is_corrupt_not_short() {
     assert!(stream.next().await.is_none());
 }
 
+/// What a visitor of a range sees.
+async fn visited(reader: &dyn ObjectReader, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sees = seen.clone();
+    let visit = move |bytes: &[u8]| {
+        sees.lock().expect("nobody panics").extend_from_slice(bytes);
+        Ok(())
+    };
+    reader.visit(range, Box::new(visit)).await?;
+    Ok(seen.lock().expect("nobody panics").clone())
+}
+
+#[tokio::test]
+async fn a_visitor_of_an_open_object_sees_a_range_in_order_or_gets_an_error() {
+    let bench = Bench::new();
+    let content: Vec<u8> = (0..3 << 20).map(|position| (position % 251) as u8).collect();
+    bench.storage.store(&at("below/a"), content.clone().into(), &StoreOptions::default()).await.expect("store");
+    let below = crate::PrefixStorage::new(Arc::new(bench.storage.clone()), at("below"));
+    let readers = [bench.storage.reader(&at("below/a")).await, below.reader(&at("a")).await];
+    for reader in readers.map(|opened| opened.expect("opened").expect("a reader")) {
+        for range in [0..3 << 20, 5..5, 7..(1 << 20) + 8, (3 << 20) - 1..3 << 20] {
+            let seen = visited(&*reader, range.clone()).await.expect("readable");
+            assert!(seen == content[range.start as usize..range.end as usize], "{range:?}");
+        }
+        check_kind(visited(&*reader, 0..(3 << 20) + 1).await, ErrorKind::Corrupt, "ends before");
+        let refuse = |_: &[u8]| Err(Error::new(ErrorKind::Unavailable, "see", "it", "the visitor had enough"));
+        check_kind(reader.visit(0..10, Box::new(refuse)).await, ErrorKind::Unavailable, "had enough");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_a_file_is_no_object() {
     let bench = Bench::new();

@@ -60,6 +60,26 @@ fn remove(path: &Path) {
 }
 
 #[tokio::test]
+async fn pieces_of_all_sizes_are_written_in_order() {
+    let bench = Bench::new();
+    let lengths =
+        [5, 0, 300 << 10, 1 << 20, 256 << 10, 1].into_iter().chain(std::iter::repeat_n(100, 3000)).chain([700 << 10]);
+    let mut next = 0u8;
+    let pieces: Vec<Bytes> = lengths
+        .map(|length| {
+            next = next.wrapping_add(1);
+            vec![next; length].into()
+        })
+        .collect();
+    let stream = Source::stream(futures::stream::iter(pieces.clone()).map(Ok));
+    for source in [Source::Pieces(pieces.clone()), stream] {
+        bench.storage.store(&at("a"), source, &StoreOptions::default()).await.expect("store");
+        let found = bench.storage.load_bytes(&at("a"), ByteRange::All).await.expect("load");
+        assert!(found == pieces.concat(), "they are as they were given");
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_changes_while_it_is_read_is_changed_and_leaves_nothing() {
     for (way, config) in ways() {
         for (what, meddle) in [
