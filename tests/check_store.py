@@ -71,6 +71,7 @@ def check_history(store, log):
                         for is_put in (True, False))
         need(len(put) == run.put and (run.first == 1 or len(removed) == run.removed), f"{run.path}: its counts are wrong")
         need(all(run.first <= entry.version <= run.version for entry in entries), f"{run.path}: an entry is not its own")
+        need(all(run.may_have(entry.name) for entry in entries), f"{run.path}: its filter is wrong")
         need(run.first > 1 or all(entry.content for entry in entries), f"{run.path}: it has removed names for nothing")
     return len(runs)
 

@@ -166,10 +166,10 @@ def take_index_records(path, index, body_end, show=None):
     return records
 
 
-def may_have(index, digest):
-    """What the filter says: if not, there is no record with this digest."""
-    bits = [word * len(index.filter) * 8 >> 32 for word in struct.unpack("<6I", bytes.fromhex(digest)[8:])]
-    return all(index.filter[bit // 8] >> bit % 8 & 1 for bit in bits)
+def may_have(file, digest):
+    """What the filter of an index file or a run says: if not, nothing in it has this digest."""
+    bits = [word * len(file.filter) * 8 >> 32 for word in struct.unpack("<6I", bytes.fromhex(digest)[8:])]
+    return all(file.filter[bit // 8] >> bit % 8 & 1 for bit in bits)
 
 
 # FORMAT.md: Content
@@ -241,6 +241,7 @@ class Run:
         self.log = fields.number(1, "log: 0 namespace, 1 tags", most=1), fields.text("namespace")
         self.author, self.message, self.count = fields.text("author"), fields.text("message"), fields.number(8, "entries")
         self.blocks = fields.several("blocks", 35, take_block)
+        self.filter = fields.raw(fields.number(4, "length of filter"), "filter")
         fields.end()
         need(0 < self.first <= self.version, f"{path}: its versions do not fit together")
 
@@ -260,7 +261,12 @@ class Run:
         need(len(found) == self.count and names == sorted(set(names)), f"{self.path}: its entries are not in order")
         return found
 
+    def may_have(self, name):
+        return not self.filter or may_have(self, blake3(name.encode()).hexdigest())
+
     def get(self, name):
+        if not self.may_have(name):
+            return None
         at = bisect.bisect_right([block.first.encode() for block in self.blocks], name.encode()) - 1
         return next((entry for entry in self.block(self.blocks[at]) if entry.name == name), None) if at >= 0 else None
 

@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use strongroom::{ByteRange, ExternalStorage, Location, ObjectRef, Result, VerifyOptions, Version};
 
-use sample::{CHUNKED, MANY, Sample, at, namespace, rich, tiny};
+use sample::{CHUNKED, LARGE, MANY, Sample, at, large, namespace, rich, tiny};
 
 /// Nobody may write to the files of a store, but who may write to its folders can put others in their place.
 fn replace(path: &Path, content: impl AsRef<[u8]>) {
@@ -186,6 +186,20 @@ async fn everything_that_is_said_twice_agrees() {
         "tags": 3,
     });
     assert_eq!(counts, expected);
+}
+
+#[tokio::test]
+async fn a_large_run_has_a_filter_of_its_names() {
+    let Some(reader) = Reader::new() else { return };
+    let sample = large().await;
+    assert_eq!(reader.list(&sample.root(), &[]).len(), LARGE);
+    assert_eq!(reader.read(&sample.root(), &["cat", "large/77"]), b"large/77");
+    assert!(reader.refusal(&sample.root(), &["cat", "large/nothing"]).contains("there is no"));
+    let run = sample.store.backend().iter_contents("names/large/@/").try_next().await.expect("list").expect("a run");
+    let printed = String::from_utf8(reader.read(&sample.root(), &["dump", run.as_str()])).expect("UTF-8");
+    assert!(printed.contains("length of filter = 10240"), "ten bits a name");
+    // That no name is ruled out, this checks.
+    reader.output("check_store.py", &sample.root(), &[], b"");
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use strongroom_testkit::TestHost;
 
 /// The namespace with many commits.
 pub const MANY: &str = "many/commits";
+/// How many names the large namespace has.
+pub const LARGE: usize = 8192;
 /// The object whose chunk list is long.
 pub const CHUNKED: &str = "kept/chunked/long";
 
@@ -93,6 +95,16 @@ pub async fn rich() -> Sample {
     contents(&store).await;
     names(&store).await;
     histories(&store).await;
+    Sample { folder, store }
+}
+
+/// A namespace with so many names that its run has a filter.
+pub async fn large() -> Sample {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = create(&folder.path().join("store"), ContentConfig::default()).await;
+    let names: Vec<String> = (0..LARGE).map(|n| format!("large/{n}")).collect();
+    let objects = names.iter().map(|name| (name.as_str(), name.clone().into_bytes(), PutOptions::default()));
+    put(&store, objects.collect()).await;
     Sample { folder, store }
 }
 

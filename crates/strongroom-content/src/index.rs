@@ -13,6 +13,7 @@ use strongroom_storage::Digest;
 
 use crate::codec::{Decoded, Decoder, Malformed};
 use crate::envelope::{MAGIC_BYTES, Magic};
+use crate::filter::Filter;
 use crate::nonce::Nonce;
 use crate::record::{DigestPrefix, RECORD_BYTES, Records};
 pub(crate) use builder::{Builder, chunk_count};
@@ -27,8 +28,6 @@ pub(crate) const BLOCK_BYTES: usize = BLOCK_RECORDS * RECORD_BYTES;
 const CHECKSUM_BYTES: usize = 16;
 /// Bytes of a block's row in the directory.
 const ROW_BYTES: usize = 8 + CHECKSUM_BYTES;
-/// Bits of the filter for each record: with six of them set, one of 120 digests that are not there seems to be.
-const FILTER_BITS: usize = 10;
 
 /// The index of one pack, from its own tail.
 #[derive(Clone, Debug)]
@@ -46,7 +45,7 @@ pub(crate) struct Directory {
     pub chunk_counts: Arc<[u32]>,
     /// How many records there are.
     count: usize,
-    filter: Bytes,
+    filter: Filter,
     /// For each block the first 8 bytes of its first digest, and its checksum.
     rows: Bytes,
 }
@@ -62,7 +61,7 @@ impl Directory {
         let filter = input.count(1)?;
         let start = directory.len() - input.len();
         input.raw(filter)?;
-        let filter = directory.slice(start..start + filter);
+        let filter = Filter::new(directory.slice(start..start + filter));
         let rows = directory.slice(directory.len() - input.len()..);
         if count.checked_mul(RECORD_BYTES).map(|body| (body + MAGIC_BYTES) as u64) != Some(body_end)
             || rows.len() != count.div_ceil(BLOCK_RECORDS) * ROW_BYTES
@@ -100,7 +99,7 @@ impl Directory {
 
     /// Whether there may be a record with this digest. If not, there is none.
     pub(crate) fn may_have(&self, digest: &Digest) -> bool {
-        filter_bits(digest, self.filter.len()).all(|bit| self.filter[bit / 8] & 1 << (bit % 8) != 0)
+        self.filter.may_have(digest)
     }
 
     /// The blocks in which records may be whose digest begins so: nearly always one, if all of it is given.
@@ -146,12 +145,4 @@ impl Directory {
         }
         Ok(records)
     }
-}
-
-/// Which bits of a filter of so many bytes, at least one, stand for a digest.
-fn filter_bits(digest: &Digest, filter_bytes: usize) -> impl Iterator<Item = usize> {
-    let bits = filter_bytes as u64 * 8;
-    let words = digest.as_bytes()[8..].chunks_exact(4);
-    let words = words.map(|word| word.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)));
-    words.map(move |word| usize::try_from((word * bits) >> 32).expect("it is less than the bits of a filter in memory"))
 }

@@ -31,6 +31,7 @@ mod descriptor;
 mod entry;
 mod envelope;
 mod external;
+mod filter;
 mod find;
 mod grid;
 mod group;

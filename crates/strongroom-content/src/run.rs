@@ -32,6 +32,11 @@ use writer::RunWriter;
 pub(crate) const MAGIC: Magic = b"SRRUN00\n";
 /// A block is closed when it has this many bytes.
 const BLOCK_BYTES: usize = 16 << 10;
+/// A run with as many entries has a filter; those of smaller ones are had by one request. Tests have small ones.
+const FILTER_ENTRIES: u64 = if cfg!(test) { 40 } else { 8192 };
+/// The filter has no more bytes than this, which is enough for 53 million names; with more, names that are not there are looked
+/// up in vain more often.
+const FILTER_MAX_BYTES: usize = 64 << 20;
 /// Bytes of a block's checksum: the beginning of its BLAKE3 digest.
 const CHECKSUM_BYTES: usize = 16;
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use strongroom_storage::Digest;
 
-use super::{BLOCK_BYTES, CHECKSUM_BYTES, FILTER_BITS, MAGIC, filter_bits};
+use super::{BLOCK_BYTES, CHECKSUM_BYTES, MAGIC};
 use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES};
 use crate::codec::Encoder;
 use crate::envelope::{self, MAGIC_BYTES};
+use crate::filter::FilterWriter;
 use crate::nonce::Nonce;
 use crate::record::{Kind, RECORD_BYTES};
 
@@ -23,7 +24,7 @@ pub(crate) fn chunk_count(size: u32) -> u32 {
 pub(crate) struct Builder {
     packs: Vec<Nonce>,
     chunk_counts: BTreeSet<u32>,
-    filter: Vec<u8>,
+    filter: FilterWriter,
     rows: Encoder,
     /// What was not taken yet: at first the magic number, then records.
     pending: Vec<u8>,
@@ -35,12 +36,11 @@ pub(crate) struct Builder {
 impl Builder {
     /// Of these packs, with at most `most` records.
     pub(crate) fn new(packs: Vec<Nonce>, most: usize) -> Self {
-        // More bits can't be told apart by a word of a digest.
-        let filter_bytes = (most * FILTER_BITS).div_ceil(8).clamp(1, 1 << 29);
         Self {
             packs,
             chunk_counts: BTreeSet::new(),
-            filter: vec![0; filter_bytes],
+            // More bits can't be told apart by a word of a digest.
+            filter: FilterWriter::for_count(most as u64, 1 << 29),
             rows: Encoder::default(),
             pending: MAGIC.to_vec(),
             block: MAGIC_BYTES,
@@ -53,9 +53,7 @@ impl Builder {
         let (Some(digest), Some(size)) = (row.first_chunk::<{ Digest::BYTES }>(), row[44..].first_chunk()) else {
             return;
         };
-        for bit in filter_bits(&Digest::from_bytes(*digest), self.filter.len()) {
-            self.filter[bit / 8] |= 1 << (bit % 8);
-        }
+        self.filter.insert(&Digest::from_bytes(*digest));
         if row[52] == Kind::ChunkList as u8 {
             self.chunk_counts.insert(chunk_count(u32::from_le_bytes(*size)));
         }
@@ -100,8 +98,8 @@ impl Builder {
         self.packs.iter().for_each(|pack| directory.nonce(pack));
         directory.u32(count(self.chunk_counts.len()));
         self.chunk_counts.iter().for_each(|chunks| directory.u32(*chunks));
-        directory.u32(count(self.filter.len()));
-        directory.raw(&self.filter);
+        directory.u32(count(self.filter.as_bytes().len()));
+        directory.raw(self.filter.as_bytes());
         directory.raw(&self.rows.finish());
         let body_end = MAGIC_BYTES as u64 + self.count * RECORD_BYTES as u64;
         self.pending.extend_from_slice(&envelope::seal(MAGIC, body_end, &directory.finish()));

@@ -21,7 +21,8 @@ pub(crate) struct Build {
 impl Build {
     /// The run of `header`, with the entries of `merge`.
     pub(crate) fn new(merge: Merge, header: Header, compression: Compression) -> Self {
-        Self { merge, header, writer: RunWriter::new(compression), is_finished: false }
+        let writer = RunWriter::new(compression, merge.most_entries());
+        Self { merge, header, writer, is_finished: false }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>> {

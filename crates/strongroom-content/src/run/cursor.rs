@@ -36,6 +36,11 @@ impl Cursor {
         Self { run: None, next_block: 0, stride: 0, ahead: VecDeque::new(), entries, at: 0 }
     }
 
+    /// How many entries there are in all.
+    fn count(&self) -> u64 {
+        self.run.as_ref().map_or(self.entries.len() as u64, |run| run.entries)
+    }
+
     /// The entry that it stands before, if that was read already.
     fn peek(&self) -> Option<EntryRef<'_>> {
         self.entries.get(self.at)
@@ -70,6 +75,11 @@ impl Merge {
     /// Over `cursors`, the newest first.
     pub(crate) fn new(cursors: Vec<Cursor>) -> Self {
         Self { cursors, given: Vec::new() }
+    }
+
+    /// How many entries there can be.
+    pub(super) fn most_entries(&self) -> u64 {
+        self.cursors.iter().map(Cursor::count).fold(0, u64::saturating_add)
     }
 
     /// The next entry, all of it.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_storage::{Location, Result};
+use strongroom_storage::{Digest, Location, Result};
 
 use super::entries::{Entries, EntryRef};
 use super::keys::Keys;
@@ -15,6 +15,7 @@ use crate::codec::{Decoded, Decoder, Malformed};
 use crate::compress::decompress;
 use crate::entry::Entry;
 use crate::envelope::{self, MAGIC_BYTES, Opened};
+use crate::filter::Filter;
 
 /// How many blocks are read at once, at most, by who goes over many of them.
 const BLOCKS_AT_ONCE: usize = 64;
@@ -32,6 +33,8 @@ pub(crate) struct Run {
     pub size: u64,
     pub(super) blocks: Vec<Block>,
     tail: (u64, Bytes),
+    /// Of the digests of its names.
+    filter: Filter,
     /// To find the block that a name is in.
     keys: Keys,
 }
@@ -44,6 +47,10 @@ impl Run {
             let entries = input.u64()?;
             let count = input.count(BLOCK_ROW_BYTES)?;
             let blocks: Vec<Block> = (0..count).map(|_| Block::decode(input)).collect::<Decoded<_>>()?;
+            let filter = input.count(1)?;
+            let start = opened.directory.len() - input.len();
+            input.raw(filter)?;
+            let filter = Filter::new(opened.directory.slice(start..start + filter));
             input.finish()?;
             let inside = |block: &Block| {
                 block.offset >= MAGIC_BYTES as u64 && block.offset + u64::from(block.stored) <= opened.body_end
@@ -54,12 +61,12 @@ impl Run {
             if !blocks.is_sorted_by(|a, b| a.first < b.first) {
                 return Err(Malformed("its blocks are not in order"));
             }
-            Ok((header, entries, blocks))
+            Ok((header, entries, blocks, filter))
         };
-        let (header, entries, blocks) =
+        let (header, entries, blocks, filter) =
             read(&mut Decoder::new(&opened.directory)).map_err(|malformed| malformed.in_file(&location))?;
         let keys = Keys::of(blocks.iter().map(|block| block.first.as_bytes()));
-        Ok(Self { runs, number, location, header, entries, size, blocks, tail: opened.tail, keys })
+        Ok(Self { runs, number, location, header, entries, size, blocks, tail: opened.tail, filter, keys })
     }
 
     /// Checks what opening did not look at.
@@ -77,7 +84,12 @@ impl Run {
 
     /// The memory that it takes, without blocks that are kept, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.tail.1.len() + self.blocks.len() * (size_of::<Block>() + Keys::BYTES)
+        self.tail.1.len() + self.filter.len() + self.blocks.len() * (size_of::<Block>() + Keys::BYTES)
+    }
+
+    /// Whether it may have an entry of `name`, as far as is known without reading.
+    pub(crate) fn may_have(&self, name: &[u8]) -> bool {
+        self.filter.is_empty() || self.filter.may_have(&Digest::of(name))
     }
 
     /// What `read` makes of the entry of `name`, if this run has one.
@@ -89,6 +101,7 @@ impl Run {
         let Some(index) = self.block_of(name) else { return Ok(None) };
         let entries = match self.kept(index) {
             Some(entries) => entries,
+            None if !self.may_have(name) => return Ok(None),
             None => self.keep(index, self.read_block(index).await?),
         };
         entries.find(name).map(read).transpose().map_err(|malformed| self.damaged(malformed))
@@ -111,6 +124,17 @@ impl Run {
             }
         }
         places.sort_unstable();
+        let (mut last, mut is_kept) = (None, false);
+        places.retain(|(index, at)| {
+            if last.replace(*index) != Some(*index) {
+                is_kept = self.kept(*index).is_some();
+            }
+            let stays = is_kept || self.may_have(names[*at]);
+            if !stays {
+                missed.push(*at);
+            }
+            stays
+        });
         let groups: Vec<&[(usize, usize)]> = places.chunk_by(|a, b| a.0 == b.0).collect();
         let mut ahead = VecDeque::new();
         for (number, group) in groups.iter().enumerate() {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use proptest::prelude::*;
 use strongroom_storage::{ErrorKind, ExternalStorage, Location, MemoryStorage};
+use strongroom_testkit::RecordingStorage;
 
 use super::{Build, Cursor, Drafts, Header, Merge, Run, RunWriter, Runs};
 use crate::config::Compression;
@@ -42,7 +43,7 @@ fn location(version: u64) -> Location {
 
 /// Stores a run of versions 3 to 4 with these entries, however wrong, and reads all of it.
 async fn read(entries: &[Entry]) -> Result<Vec<Entry>, ErrorKind> {
-    let mut writer = RunWriter::new(Compression::None);
+    let mut writer = RunWriter::new(Compression::None, entries.len() as u64);
     for entry in entries {
         let mut draft = Drafts::default();
         draft.push(entry);
@@ -170,6 +171,34 @@ proptest! {
             prop_assert!(runs.blocks.weight() <= 40 << 10);
             Ok(())
         })?;
+    }
+}
+
+#[tokio::test]
+async fn names_that_the_filter_rules_out_are_not_looked_for() {
+    let backend = RecordingStorage::new(Arc::new(MemoryStorage::new()));
+    let runs = Arc::new(Runs::keeping(Arc::new(backend.clone()), 1 << 20));
+    let mut drafts = Drafts::default();
+    (0..1000).for_each(|n| drafts.push(&long_entry(&format!("name-{n:05}"), 1, n as u8)));
+    let run = build(&runs, 1, 1, drafts, &[]).await;
+    backend.take();
+    let absent: Vec<String> = (0..500).map(|n| format!("name-{n:05}-not")).collect();
+    for name in &absent[..50] {
+        assert_eq!(run.get(name.as_bytes(), |entry| entry.decode()).await.expect("sound"), None);
+    }
+    let single = backend.take().len();
+    assert!(single <= 4, "{single}");
+    let names: Vec<&[u8]> = absent.iter().map(|name| name.as_bytes()).collect();
+    let mut wanted = (50..500).collect();
+    run.get_all(&names, &mut wanted, &mut |at, _| panic!("{at} was found")).await.expect("sound");
+    assert_eq!(wanted.len(), 450);
+    let together = backend.take().len();
+    assert!(together <= 12, "{together}");
+    // What is there is found all the same, though nothing was kept of it.
+    for n in 0..1000 {
+        let name = format!("name-{n:05}");
+        let found = run.get(name.as_bytes(), |entry| entry.decode()).await.expect("sound");
+        assert_eq!(found, Some(long_entry(&name, 1, n as u8)));
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use strongroom_storage::Digest;
 
 use super::entries::EntryRef;
-use super::{BLOCK_BYTES, Block, Header, MAGIC, checksum};
+use super::{BLOCK_BYTES, Block, FILTER_ENTRIES, FILTER_MAX_BYTES, Header, MAGIC, checksum};
 use crate::codec::Encoder;
 use crate::compress::compress;
 use crate::config::Compression;
 use crate::envelope::{self, MAGIC_BYTES};
+use crate::filter::FilterWriter;
 
 /// A run with no more bytes of entries than this is not compressed: it is written anew by every commit, and to compress it takes
 /// longer than to write it.
@@ -28,10 +30,12 @@ pub(crate) struct RunWriter {
     early: Vec<(Arc<str>, Bytes)>,
     early_bytes: usize,
     entries: u64,
+    filter: Option<FilterWriter>,
 }
 
 impl RunWriter {
-    pub(crate) fn new(compression: Compression) -> Self {
+    /// Of at most so many entries.
+    pub(crate) fn new(compression: Compression, most: u64) -> Self {
         Self {
             compression,
             pieces: VecDeque::from([Bytes::from_static(MAGIC)]),
@@ -41,6 +45,7 @@ impl RunWriter {
             early: Vec::new(),
             early_bytes: 0,
             entries: 0,
+            filter: (most >= FILTER_ENTRIES).then(|| FilterWriter::for_count(most, FILTER_MAX_BYTES)),
         }
     }
 
@@ -51,6 +56,9 @@ impl RunWriter {
             (name.into(), Encoder::default())
         });
         block.raw(entry.encoded());
+        if let Some(filter) = &mut self.filter {
+            filter.insert(&Digest::of(entry.name()));
+        }
         self.entries += 1;
         if block.len() >= BLOCK_BYTES {
             self.close_block();
@@ -94,6 +102,9 @@ impl RunWriter {
         directory.u64(self.entries);
         directory.u32(u32::try_from(self.blocks.len()).expect("a run has fewer blocks than 32 bits can count"));
         self.blocks.iter().for_each(|block| block.encode(&mut directory));
+        let filter = self.filter.as_ref().map(FilterWriter::as_bytes).unwrap_or_default();
+        directory.u32(u32::try_from(filter.len()).expect("a filter has a bound"));
+        directory.raw(filter);
         self.pieces.push_back(envelope::seal(MAGIC, self.end, &directory.finish()));
     }
 }

@@ -79,15 +79,18 @@ impl Inner {
             let location = run.location().clone();
             let read = async {
                 run.check_beginning().await?;
-                let mut entries = Merge::new(vec![Cursor::seek(run, "").await?]);
+                let mut entries = Merge::new(vec![Cursor::seek(run.clone(), "").await?]);
                 let mut count = 0;
-                while entries.next().await?.is_some() {
+                let mut is_ruled_out = false;
+                while let Some(entry) = entries.next().await? {
                     count += 1;
+                    is_ruled_out |= !run.may_have(entry.name.as_bytes());
                 }
-                if count == expected {
-                    return Ok(());
-                }
-                let detail = format!("it has {count} entries instead of {expected}");
+                let detail = match count == expected {
+                    true if !is_ruled_out => return Ok(()),
+                    true => "its filter rules out a name that it has".to_string(),
+                    false => format!("it has {count} entries instead of {expected}"),
+                };
                 Err(Error::new(ErrorKind::Corrupt, "read", &location, detail))
             };
             if let Err(error) = read.await {

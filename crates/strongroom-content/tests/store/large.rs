@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use strongroom_content::{ContentStorage, PutOptions};
-use strongroom_storage::{ByteRange, ErrorKind};
+use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage};
 use strongroom_testkit::RecordingStorage;
 
 use crate::lagging::LaggingStorage;
@@ -62,6 +62,50 @@ async fn a_large_run_that_is_damaged_is_not_merged_and_stays_what_it_was() {
     assert!(error.to_string().contains(run.as_str()), "{error}");
     assert_eq!(files(&backend, "names/a/").await, [run]);
     assert_eq!(load(&open(&backend).await, "a/00000").await.expect("load"), noise(0, 100));
+}
+
+#[tokio::test]
+async fn a_damaged_filter_makes_no_name_look_absent() {
+    let backend = memory();
+    large(&backend).await;
+    let run = files(&backend, "names/a/").await.remove(0);
+    let whole = backend.load_bytes(&run, ByteRange::All).await.expect("load");
+    // The filter, of ten bits for each name, stands before the footer of 56 bytes.
+    let filter = whole.len() - 56 - NAMES as usize * 10 / 8..whole.len() - 56;
+    for position in [filter.start, filter.start + 5000, filter.end - 1] {
+        let mut bytes = whole.to_vec();
+        bytes[position] ^= 0xff;
+        backend.store_bytes(&run, bytes.into()).await.expect("damage it");
+        let store = open(&backend).await;
+        for name in ["a/00000", "a/not"] {
+            let error = store.exists(&at(name)).await.expect_err("damaged");
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
+        let error = store.exists_all(&[at("a/00000")]).await.expect_err("damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(verify(&backend, false).await.problems[0].file, run);
+    }
+}
+
+#[tokio::test]
+async fn new_names_are_put_without_reading_the_blocks_where_they_would_be() {
+    let backend = memory();
+    large(&backend).await;
+    let store = open(&backend).await;
+    put(&store, "a/one", "1".into(), PutOptions::default()).await.expect("put");
+    let recording = RecordingStorage::new(bucket(&backend));
+    let cold = open(&(Arc::new(recording.clone()) as Backend)).await;
+    cold.exists(&at("a/00000")).await.expect("look");
+    recording.take();
+    let mut batch = cold.batch();
+    for n in 0..100 {
+        batch.put(at(&format!("a/{:05}-new", n * 97)), "new", PutOptions::default());
+    }
+    batch.commit().await.expect("commit");
+    let lines = recording.lines();
+    let blocks = lines.iter().filter(|line| line.starts_with("load names/")).count();
+    // For a hundred names that are new, few blocks are read: one of 120 seems to be there.
+    assert!(blocks <= 6, "{lines:#?}");
 }
 
 #[tokio::test]
