@@ -16,7 +16,7 @@ use crate::names::{CommitInfo, CommitQueue, NameLog};
 use crate::nonce::Nonce;
 use crate::read::PackReader;
 use crate::session::{Epoch, Sessions};
-use crate::writer::Packer;
+use crate::writer::{Buffers, Packer};
 
 /// Content-addressed storage over any backend: the same content is stored once, names come and go in atomic commits, every
 /// byte is verified before it is handed out.
@@ -50,6 +50,7 @@ pub(crate) struct Inner {
     pub cache: Cache,
     pub packs: PackReader,
     pub packer: Packer,
+    pub buffers: Buffers,
     pub sessions: Sessions,
     pub names: Arc<NameLog>,
     pub queue: CommitQueue,
@@ -98,6 +99,7 @@ impl ContentStorage {
         ));
         let inner = Inner {
             packer: Packer::new(backend.clone(), host.clone(), catalog.clone(), epoch.clone()),
+            buffers: Buffers::new(descriptor.chunk_bytes),
             catalog,
             cache,
             packs: PackReader::new(backend.clone()),

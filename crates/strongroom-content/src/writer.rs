@@ -21,6 +21,7 @@ use crate::paths;
 use crate::record::Kind;
 use crate::session::Session;
 use crate::store::Inner;
+pub(crate) use blocks::Buffers;
 pub(crate) use packer::Packer;
 use packer::{Item, Pack};
 use prepare::Small;

@@ -14,6 +14,8 @@ use crate::config::ChunkSizes;
 
 /// How much a block holds, in bytes, or two of the largest chunks if that is more.
 const BLOCK_BYTES: usize = 8 << 20;
+/// How many buffers are kept for what is stored next: what one object takes when it fills the packs that may be on their way.
+const KEPT_BUFFERS: usize = 16;
 /// How much of it is read and then looked at, in bytes: what fits a core's own cache.
 const READ_BYTES: usize = 256 << 10;
 
@@ -49,14 +51,12 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(input: Input, sizes: ChunkSizes) -> Self {
+    pub(super) fn new(input: Input, sizes: ChunkSizes, buffers: Buffers) -> Self {
         let feed = match input {
             Input::Path(source) => Feed::Path(source),
             Input::Bytes(bytes) => Feed::Pieces(Pieces { stream: stream::empty().boxed(), ready: [bytes].into() }),
             Input::Stream(stream) => Feed::Pieces(Pieces { stream, ready: VecDeque::new() }),
         };
-        let largest = usize::try_from(sizes.maximum).unwrap_or(usize::MAX / 2);
-        let buffers = Buffers::new(BLOCK_BYTES.max(2 * largest));
         Self { feed, chunker: Chunker::new(sizes), buffers, rest: Bytes::new(), is_over: false }
     }
 
@@ -167,16 +167,19 @@ impl Pieces {
     }
 }
 
-/// Buffers of one length that are used again: new memory costs a page fault for every 4 KiB, as much as hashing it.
-#[derive(Clone)]
-struct Buffers {
+/// Buffers of one length that are used again by all that a handle stores: new memory costs a page fault for every 4 KiB, as much
+/// as hashing it, and allocators that serve many threads are slow to give so large pieces back.
+#[derive(Clone, Debug)]
+pub(crate) struct Buffers {
     length: usize,
     free: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Buffers {
-    fn new(length: usize) -> Self {
-        Self { length, free: Arc::default() }
+    /// For content that is cut into chunks of these sizes.
+    pub(crate) fn new(sizes: ChunkSizes) -> Self {
+        let largest = usize::try_from(sizes.maximum).unwrap_or(usize::MAX / 2);
+        Self { length: BLOCK_BYTES.max(2 * largest), free: Arc::default() }
     }
 
     fn take(&self) -> Vec<u8> {
@@ -205,8 +208,10 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.buffer);
-        self.buffers.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        let mut free = self.buffers.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < KEPT_BUFFERS {
+            free.push(std::mem::take(&mut self.buffer));
+        }
     }
 }
 
@@ -220,8 +225,8 @@ mod tests {
 
     /// The chunks of all blocks, and how many buffers there were when one block at a time was held.
     async fn cut(input: Input, content: &[u8]) -> (Vec<Bytes>, usize) {
-        let blocks = Blocks::new(input, SIZES);
-        let buffers = blocks.buffers.clone();
+        let buffers = Buffers::new(SIZES);
+        let blocks = Blocks::new(input, SIZES, buffers.clone());
         let (mut chunks, mut seen) = (Vec::new(), Vec::new());
         let mut next = blocks.next().await.expect("readable");
         while let Some((block, blocks)) = next {
@@ -258,11 +263,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_more_buffers_are_kept_than_one_object_takes() {
+        let buffers = Buffers::new(SIZES);
+        let lent: Vec<Bytes> = (0..KEPT_BUFFERS + 3).map(|_| buffers.lend(buffers.take(), 1)).collect();
+        drop(lent);
+        assert_eq!(buffers.free.lock().expect("nobody panics").len(), KEPT_BUFFERS);
+    }
+
     #[tokio::test]
     async fn a_stream_that_fails_fails_the_next_block() {
         let error = strongroom_storage::Error::missing("read", "the source");
         let pieces = [Ok(Bytes::from(vec![1; BLOCK_BYTES])), Err(error)];
-        let blocks = Blocks::new(Input::Stream(stream::iter(pieces).boxed()), SIZES);
+        let blocks = Blocks::new(Input::Stream(stream::iter(pieces).boxed()), SIZES, Buffers::new(SIZES));
         let (_, blocks) = blocks.next().await.expect("readable").expect("a block");
         assert!(blocks.next().await.is_err());
     }

@@ -75,7 +75,7 @@ impl ContentWriter {
         };
         let hashing = Hasher::new(set).split().into_iter().map(|hasher| ready(Ok(hasher)).boxed()).collect();
         let mut cutting = Cutting { hashing, size: 0, preparing: VecDeque::new(), chunks: Vec::new() };
-        let mut next = Blocks::new(input, self.store.descriptor.chunk_bytes).next().await?;
+        let mut next = Blocks::new(input, self.store.descriptor.chunk_bytes, self.store.buffers.clone()).next().await?;
         while let Some((block, blocks)) = next {
             let (placed, read) = futures::join!(self.take_block(&mut cutting, block), blocks.next());
             placed?;
