@@ -138,9 +138,14 @@ impl Catalog {
         let mut order: Vec<(u64, usize)> = digests.iter().map(beginning).zip(0..).collect();
         order.sort_unstable();
         for together in order.chunks(FETCHED_TOGETHER) {
-            let unread = self.contains_in_memory(digests, together, &mut there);
-            let wanted: Vec<Digest> = unread.iter().map(|position| digests[*position]).collect();
-            self.fetch(&wanted).await;
+            let positions: Vec<usize> = together.iter().map(|(_, position)| *position).collect();
+            let mut unread = self.contains_in_memory(digests, &positions, &mut there);
+            if !unread.is_empty() {
+                let wanted: Vec<Digest> = unread.iter().map(|position| digests[*position]).collect();
+                self.fetch(&wanted).await;
+                unread = self.contains_in_memory(digests, &unread, &mut there);
+            }
+            // What could not be read, or did not stay in memory.
             for position in unread {
                 let found = self.search(&DigestPrefix::exact(&digests[position])).await?;
                 there[position] = found.iter().any(|found| found.kind != Kind::CellList);
@@ -151,11 +156,11 @@ impl Catalog {
     }
 
     /// Says of which of these digests content is there, as far as that is in memory. Returns the others.
-    fn contains_in_memory(&self, digests: &[Digest], positions: &[(u64, usize)], there: &mut [bool]) -> Vec<usize> {
+    fn contains_in_memory(&self, digests: &[Digest], positions: &[usize], there: &mut [bool]) -> Vec<usize> {
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         let known = self.known();
         let files = known.searched();
-        for (_, position) in positions {
+        for position in positions {
             let digest = &digests[*position];
             let prefix = DigestPrefix::exact(digest);
             found.clear();
