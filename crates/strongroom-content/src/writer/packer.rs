@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use strongroom_storage::{Digest, ExternalStorage, Host, Location, Result, Source, unblock};
+use strongroom_storage::{Digest, ExternalStorage, Host, Location, Result, Source};
 
 use crate::catalog::{Catalog, Found};
 use crate::chunk::Method;
@@ -19,9 +19,6 @@ use crate::session::Epoch;
 
 /// A pack that is being filled or stored. When it is durable, its location is known.
 pub(super) type Pack = Group<PackBuilder, Result<Location>>;
-
-/// From how many records on a pack is finished on another thread.
-const UNBLOCK_RECORDS: usize = 1 << 10;
 
 type Key = (Kind, Digest);
 
@@ -122,11 +119,8 @@ impl Packer {
         let over = Over { pack: builder.nonce(), keys, pending: self.pending.clone() };
         async move {
             let _over = over;
-            let mut pack = if builder.records().len() < UNBLOCK_RECORDS {
-                builder.finish()
-            } else {
-                unblock(move || Ok(builder.finish())).await?
-            };
+            // At once, not on another thread: then the backend would not begin to store it before somebody waits for it.
+            let mut pack = builder.finish();
             let location = paths::pack(&pack.nonce)?;
             let source = Source::Pieces(std::mem::take(&mut pack.pieces));
             backend.store(&location, source, &paths::once()).await?;
