@@ -24,7 +24,7 @@ use futures::stream::BoxStream;
 
 pub use config::FileConfig;
 pub use copy::Onlooker;
-pub(crate) use copy::copy;
+pub(crate) use copy::{Seen, look};
 pub use sharing::Sharing;
 
 use crate::digest::DigestSet;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+mod buffer;
 mod digest;
 mod error;
 mod file;
@@ -19,6 +20,7 @@ mod storage;
 mod target;
 mod unblock;
 
+pub use buffer::ReadBuffer;
 pub use digest::{Digest, DigestSet, Digests, Hasher, Md5Digest, Sha256Digest};
 pub use error::{Error, ErrorKind, Result};
 pub use file::{FileConfig, FileStorage, Onlooker, Sharing};

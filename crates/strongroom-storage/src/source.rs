@@ -89,7 +89,7 @@ impl Source {
                             file.finish()?;
                             return Ok(None);
                         }
-                        Ok(Some((Bytes::from(piece), Some(file))))
+                        Ok(Some((piece, Some(file))))
                     })
                     .await
                 })

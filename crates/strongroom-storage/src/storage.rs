@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
+use crate::buffer::ReadBuffer;
 use crate::digest::{DigestSet, Digests, Hasher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -253,7 +254,7 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
                 let opened = path_source.clone();
                 let (named, identity) = unblock(move || {
                     let mut file = SourceFile::open(&opened)?;
-                    let mut buffer = vec![0; 1 << 20];
+                    let mut buffer = ReadBuffer::new(256 << 10);
                     loop {
                         match file.read(&mut buffer)? {
                             0 => return Ok((namer, file.finish()?)),

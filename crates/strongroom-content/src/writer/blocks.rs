@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom_storage::{ByteStream, PathSource, Result, SourceFile, unblock};
+use strongroom_storage::{ByteStream, PathSource, ReadBuffer, Result, SourceFile, unblock};
 
 use super::Input;
 use crate::chunker::Chunker;
@@ -172,7 +172,7 @@ impl Pieces {
 #[derive(Clone, Debug)]
 pub(crate) struct Buffers {
     length: usize,
-    free: Arc<Mutex<Vec<Vec<u8>>>>,
+    free: Arc<Mutex<Vec<ReadBuffer>>>,
 }
 
 impl Buffers {
@@ -182,20 +182,20 @@ impl Buffers {
         Self { length: BLOCK_BYTES.max(2 * largest), free: Arc::default() }
     }
 
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> ReadBuffer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| vec![0; self.length])
+        free.unwrap_or_else(|| ReadBuffer::new(self.length))
     }
 
     /// The beginning of a buffer, to be read; when that is over, the buffer can be taken again.
-    fn lend(&self, buffer: Vec<u8>, length: usize) -> Bytes {
+    fn lend(&self, buffer: ReadBuffer, length: usize) -> Bytes {
         Bytes::from_owner(Lent { buffer, length, buffers: self.clone() })
     }
 }
 
 /// A buffer that is being read.
 struct Lent {
-    buffer: Vec<u8>,
+    buffer: ReadBuffer,
     length: usize,
     buffers: Buffers,
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, PathSource, Result, Source, SourceFile, unblock};
+use strongroom_storage::{
+    ByteStream, Digest, DigestSet, Digests, PathSource, ReadBuffer, Result, Source, SourceFile, unblock,
+};
 
 use super::packer::Item;
 use super::{Input, SMALL_MAX_BYTES, Taken, UNBLOCK_BYTES};
@@ -171,7 +173,7 @@ fn read_small(mut source: PathSource) -> Result<Input> {
         }
     };
     // One byte more, so that the end is seen.
-    let mut buffer = vec![0; size + 1];
+    let mut buffer = ReadBuffer::new(size + 1);
     let mut filled = 0;
     while filled <= size {
         match file.read(&mut buffer[filled..])? {
@@ -180,8 +182,7 @@ fn read_small(mut source: PathSource) -> Result<Input> {
         }
     }
     file.finish()?;
-    buffer.truncate(filled);
-    Ok(Input::Bytes(buffer.into()))
+    Ok(Input::Bytes(buffer.into_bytes().slice(..filled)))
 }
 
 /// Reads so much of a stream that it is known whether it is small.

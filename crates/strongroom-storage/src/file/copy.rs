@@ -1,14 +1,20 @@
-//! Copying large files: each who looks at what is copied does so on a thread of its own, and it is begun to be made durable on
-//! another, so that all of it takes little longer than the slowest.
+//! Copying large files: who looks at the copy does so on a thread of its own, behind the one that writes it, and it is begun to be
+//! made durable on another, so that all of it takes little longer than the slowest.
+//!
+//! Who looks reads what has landed by himself. That is one more copy out of the page cache, but each thread has its own buffer
+//! then, which stays in its core's own cache: to hand buffers from one core to another took twice as long.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use bytes::Bytes;
 
+use crate::buffer::ReadBuffer;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much is copied at a time, in bytes. More than fits a core's own cache takes longer.
@@ -17,11 +23,6 @@ pub(super) const COPY_BYTES: usize = 256 << 10;
 pub(super) const LARGE_BYTES: u64 = 8 << 20;
 /// From how many bytes on a file system is asked to share them.
 pub(super) const CLONE_BYTES: u64 = 1 << 20;
-/// How many pieces may wait for one who looks at them.
-const PIECES_AHEAD: usize = 8;
-/// How many pieces there are: those that wait for the slowest, the one that it looks at, the one that is to wait, and one more,
-/// so that a copy whose onlooker died with all others still finds that out.
-const PIECES: usize = PIECES_AHEAD + 3;
 /// After how many bytes they are begun to be made durable: what is written while others are still read need not be waited for
 /// at the end.
 const SYNC_BYTES: usize = 64 << 20;
@@ -29,74 +30,121 @@ const SYNC_BYTES: usize = 64 << 20;
 /// Somebody who sees all bytes, piece by piece, in order.
 pub type Onlooker<'a> = Box<dyn FnMut(&[u8]) + Send + 'a>;
 
-/// A piece on its way; it is used again when the last who sees it has done so.
-type Piece = Arc<(Vec<u8>, usize)>;
+/// A file that is looked at, and why it can't be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub file: &'a File,
+    pub failed: &'a (dyn Fn(io::Error) -> Error + Sync),
+}
 
-/// Reads pieces to their end; each is written here, and seen by each onlooker on a thread of its own. `sync` is called on
-/// another one now and then, if there is any.
+impl Seen<'_> {
+    /// Shows `range` to `see`, unless it is given up.
+    ///
+    /// # Errors
+    /// Those of reading; `UnexpectedEof` if there is less.
+    fn show(self, range: Range<u64>, buffer: &mut [u8], see: &mut Onlooker<'_>, given_up: &AtomicBool) -> Result<()> {
+        let mut at = range.start;
+        while at < range.end && !given_up.load(Ordering::Relaxed) {
+            let wanted = usize::try_from(range.end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+            match self.file.read_at(&mut buffer[..wanted], at) {
+                Ok(0) => return Err((self.failed)(io::ErrorKind::UnexpectedEof.into())),
+                Ok(length) => {
+                    see(&buffer[..length]);
+                    at += length as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((self.failed)(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads pieces to their end and writes each. What was written is in `landed`, from its beginning on, where each onlooker sees it
+/// on a thread of its own. `sync` is called on another one now and then, if there is any.
 ///
 /// # Errors
-/// The first of those of `read`, `write` and `sync`.
-pub(crate) fn copy(
+/// The first of those of `read` and `write`; else one of those of `sync`, or of reading what has landed.
+pub(super) fn copy(
     mut read: impl FnMut(&mut [u8]) -> Result<usize>,
     mut write: impl FnMut(&[u8]) -> Result<()>,
+    landed: Seen<'_>,
     onlookers: Vec<Onlooker<'_>>,
     sync: Option<impl Fn() -> Result<()> + Send>,
 ) -> Result<()> {
+    let given_up = AtomicBool::new(false);
     thread::scope(|scope| {
-        let (give_back, free) = mpsc::channel();
-        for _ in 0..PIECES {
-            // The other end stands beside.
-            give_back.send(vec![0; COPY_BYTES]).unwrap_or_default();
-        }
-        let recycle = |give_back: &mpsc::Sender<Vec<u8>>, piece: Piece| {
-            if let Some((buffer, _)) = Arc::into_inner(piece) {
-                // Who copies may have failed meanwhile.
-                give_back.send(buffer).unwrap_or_default();
-            }
-        };
         let mut waiting = Vec::with_capacity(onlookers.len());
+        let mut looking = Vec::with_capacity(onlookers.len());
         for mut see in onlookers {
-            let (filled, to_see) = mpsc::sync_channel::<Piece>(PIECES_AHEAD);
-            let give_back = give_back.clone();
-            spawn(scope, move || {
-                for piece in to_see {
-                    see(&piece.0[..piece.1]);
-                    recycle(&give_back, piece);
+            let (tell, told) = mpsc::channel::<u64>();
+            waiting.push(tell);
+            let given_up = &given_up;
+            looking.push(spawn(scope, move || {
+                let (mut seen, mut buffer) = (0, ReadBuffer::new(COPY_BYTES));
+                for end in told {
+                    landed.show(seen..end, &mut buffer, &mut see, given_up)?;
+                    seen = end;
                 }
-            })?;
-            waiting.push(filled);
+                Ok(())
+            })?);
         }
         let (tell, told) = mpsc::sync_channel::<()>(1);
         let syncing = match sync {
             Some(sync) => Some(spawn(scope, move || told.into_iter().try_for_each(|()| sync()))?),
             None => None,
         };
-        let mut unsynced = 0;
-        while let Ok(mut buffer) = free.recv() {
-            let length = read(&mut buffer)?;
-            if length == 0 {
-                break;
+        let mut copy = || {
+            let (mut end, mut unsynced, mut buffer) = (0, 0, ReadBuffer::new(COPY_BYTES));
+            loop {
+                let length = read(&mut buffer)?;
+                if length == 0 {
+                    return Ok(());
+                }
+                write(&buffer[..length])?;
+                end += length as u64;
+                unsynced += length;
+                if unsynced >= SYNC_BYTES && tell.try_send(()).is_ok() {
+                    unsynced = 0;
+                }
+                // An onlooker ends early only if it failed, which is found below.
+                if waiting.iter().any(|told| told.send(end).is_err()) {
+                    return Ok(());
+                }
             }
-            write(&buffer[..length])?;
-            unsynced += length;
-            if unsynced >= SYNC_BYTES && tell.try_send(()).is_ok() {
-                unsynced = 0;
-            }
-            let piece = Arc::new((buffer, length));
-            // An onlooker ends early only if it panicked, which the scope passes on.
-            if waiting.iter().any(|filled| filled.send(piece.clone()).is_err()) {
-                break;
-            }
-            recycle(&give_back, piece);
-        }
+        };
+        let copied = copy();
+        given_up.store(copied.is_err(), Ordering::Relaxed);
         drop((waiting, tell));
-        match syncing.map(ScopedJoinHandle::join) {
-            Some(Ok(synced)) => synced,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Ok(()),
-        }
+        let ended = syncing.into_iter().chain(looking).map(joined).fold(Ok(()), Result::and);
+        copied.and(ended)
     })
+}
+
+/// Shows `range` of a file to each onlooker, on a thread of its own if there are several.
+///
+/// # Errors
+/// Those of reading; `UnexpectedEof` if there is less.
+pub(crate) fn look(seen: Seen<'_>, range: &Range<u64>, mut onlookers: Vec<Onlooker<'_>>) -> Result<()> {
+    let Some(mut last) = onlookers.pop() else { return Ok(()) };
+    let given_up = AtomicBool::new(false);
+    let show = |see: &mut Onlooker<'_>| seen.show(range.clone(), &mut ReadBuffer::new(COPY_BYTES), see, &given_up);
+    if range.end - range.start < LARGE_BYTES {
+        onlookers.iter_mut().try_for_each(show)?;
+        return show(&mut last);
+    }
+    thread::scope(|scope| {
+        let mut looking = Vec::with_capacity(onlookers.len());
+        for mut see in onlookers {
+            looking.push(spawn(scope, move || show(&mut see))?);
+        }
+        let here = show(&mut last);
+        looking.into_iter().map(joined).fold(here, Result::and)
+    })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Reads about `size` bytes to their end, in pieces.
@@ -106,7 +154,7 @@ pub(super) fn each_piece(
     mut each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     // One byte more, so that what grew is seen at once.
-    let mut buffer = vec![0; usize::try_from(size).map_or(COPY_BYTES, |size| COPY_BYTES.min(size + 1))];
+    let mut buffer = ReadBuffer::new(usize::try_from(size).map_or(COPY_BYTES, |size| COPY_BYTES.min(size + 1)));
     loop {
         match read(&mut buffer)? {
             0 => return Ok(()),
@@ -161,34 +209,44 @@ fn spawn<'scope, T: Send + 'scope>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::io::Write;
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
-    /// Copies `total` bytes; returns what was written and what two onlookers saw.
-    fn copied(
-        total: usize,
-        fail_at: Option<usize>,
-        sync: impl Fn() -> Result<()> + Send,
-    ) -> Result<(usize, [Vec<u8>; 2])> {
-        let (mut given, mut written, mut seen) = (0, 0, [Vec::new(), Vec::new()]);
+    fn failed(error: io::Error) -> Error {
+        Error::from_io("write", "the copy", error)
+    }
+
+    fn seen(file: &File) -> Seen<'_> {
+        Seen { file, failed: &failed }
+    }
+
+    fn onlookers(seen: &mut [Vec<u8>; 2]) -> Vec<Onlooker<'_>> {
+        seen.iter_mut().map(|seen| Box::new(|bytes: &[u8]| seen.extend_from_slice(bytes)) as Onlooker<'_>).collect()
+    }
+
+    fn byte(at: usize) -> u8 {
+        (at % 251) as u8
+    }
+
+    /// Copies `total` bytes; returns what two onlookers saw.
+    fn copied(total: usize, fail_at: Option<usize>, sync: impl Fn() -> Result<()> + Send) -> Result<[Vec<u8>; 2]> {
+        let file = tempfile::tempfile().expect("a file");
+        let (mut given, mut saw) = (0, [Vec::new(), Vec::new()]);
         let read = |buffer: &mut [u8]| {
             let length = buffer.len().min(total - given).min(100_000);
             if fail_at.is_some_and(|at| given >= at) {
                 return Err(Error::missing("read", "the source"));
             }
-            buffer[..length].iter_mut().enumerate().for_each(|(at, byte)| *byte = ((given + at) % 251) as u8);
+            buffer[..length].iter_mut().enumerate().for_each(|(at, to)| *to = byte(given + at));
             given += length;
             Ok(length)
         };
-        let write = |bytes: &[u8]| {
-            written += bytes.len();
-            Ok(())
-        };
-        let onlookers =
-            seen.iter_mut().map(|seen| Box::new(|bytes: &[u8]| seen.extend_from_slice(bytes)) as Onlooker<'_>);
-        copy(read, write, onlookers.collect(), Some(sync))?;
-        Ok((written, seen))
+        let write = |bytes: &[u8]| (&file).write_all(bytes).map_err(failed);
+        copy(read, write, seen(&file), onlookers(&mut saw), Some(sync))?;
+        assert_eq!(file.metadata().expect("it is open").len(), total as u64);
+        Ok(saw)
     }
 
     #[test]
@@ -199,10 +257,10 @@ mod tests {
             syncs.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
-        let (written, seen) = copied(total, None, counted).expect("nothing fails");
-        assert_eq!((written, seen[0].len()), (total, total));
-        assert!(seen[0].iter().enumerate().all(|(at, byte)| *byte == (at % 251) as u8));
-        assert_eq!(seen[0], seen[1]);
+        let saw = copied(total, None, counted).expect("nothing fails");
+        assert_eq!(saw[0].len(), total);
+        assert!(saw[0].iter().enumerate().all(|(at, seen)| *seen == byte(at)));
+        assert!(saw[0] == saw[1]);
         assert_eq!(syncs.load(Ordering::Relaxed), 1);
     }
 
@@ -215,27 +273,41 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_without_onlookers_is_complete() {
-        let mut left = 3 * PIECES * COPY_BYTES;
-        let read = |buffer: &mut [u8]| {
-            let length = buffer.len().min(left);
-            left -= length;
-            Ok(length)
+    fn what_did_not_land_fails_the_copy() {
+        let file = tempfile::tempfile().expect("a file");
+        let three = || {
+            let mut left = 3 * COPY_BYTES;
+            move |buffer: &mut [u8]| {
+                let length = buffer.len().min(left);
+                left -= length;
+                Ok(length)
+            }
         };
-        let mut written = 0;
-        let write = |bytes: &[u8]| {
-            written += bytes.len();
-            Ok(())
-        };
-        copy(read, write, Vec::new(), None::<fn() -> Result<()>>).expect("nothing fails");
-        assert_eq!(written, 3 * PIECES * COPY_BYTES);
+        copy(three(), |_| Ok(()), seen(&file), Vec::new(), None::<fn() -> Result<()>>).expect("nobody looks");
+        let mut saw = [Vec::new(), Vec::new()];
+        let looked = copy(three(), |_| Ok(()), seen(&file), onlookers(&mut saw), None::<fn() -> Result<()>>);
+        assert_eq!(looked.expect_err("there is nothing").operation(), "write");
     }
 
     #[test]
-    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_part_of_a_file_is_seen_by_each_and_one_that_ends_before_is_an_error() {
+        let mut file = tempfile::tempfile().expect("a file");
+        let content: Vec<u8> = (0..COPY_BYTES * 2 + 17).map(byte).collect();
+        file.write_all(&content).expect("written");
+        let end = content.len() as u64;
+        let mut saw = [Vec::new(), Vec::new()];
+        look(seen(&file), &(5..end), onlookers(&mut saw)).expect("it is there");
+        assert!(saw.iter().all(|saw| saw == &content[5..]));
+        assert!(look(seen(&file), &(5..end + 1), onlookers(&mut saw)).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "an onlooker falls over")]
     fn an_onlooker_that_panics_ends_the_copy() {
+        let file = tempfile::tempfile().expect("a file");
         let endless = |buffer: &mut [u8]| Ok(buffer.len());
-        let falls = Box::new(|_: &[u8]| std::panic::resume_unwind(Box::new("an onlooker falls over")));
-        let _ = copy(endless, |_| Ok(()), vec![falls, Box::new(|_| {})], None::<fn() -> Result<()>>);
+        let falls = Box::new(|_: &[u8]| panic!("an onlooker falls over"));
+        let write = |bytes: &[u8]| file.write_all_at(bytes, 0).map_err(failed);
+        let _ = copy(endless, write, seen(&file), vec![falls, Box::new(|_| {})], None::<fn() -> Result<()>>);
     }
 }

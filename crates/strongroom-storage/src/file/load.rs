@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::copy::{CLONE_BYTES, LARGE_BYTES, Onlooker, copy, each_piece, read, share_blocks};
+use super::copy::{CLONE_BYTES, LARGE_BYTES, Onlooker, Seen, copy, each_piece, look, read, share_blocks};
 use super::place::Place;
 use super::reader::{self, OpenFile};
 use crate::digest::{DigestSet, Digests, Hasher};
@@ -38,26 +38,30 @@ fn copy_file(opened: &OpenFile, target: &TargetFile, digests: DigestSet) -> Resu
     if cloned && hashers.is_empty() {
         return Ok(Copied::new(size, Digests::default()));
     }
-    // What is shared is looked at where it landed.
-    let source = if cloned { target.file() } else { &*opened.file };
-    let read =
-        |buffer: &mut [u8]| read(source, buffer).map_err(|error| Error::from_io("load", opened.path.display(), error));
     let mut copied = 0;
-    let mut write = |bytes: &[u8]| {
-        if !cloned {
-            target.write_at(bytes, copied)?;
-        }
-        copied += bytes.len() as u64;
-        Ok(())
-    };
-    if size >= LARGE_BYTES {
-        let onlookers = hashers.iter_mut().map(|hasher| Box::new(|bytes: &[u8]| hasher.update(bytes)) as Onlooker<'_>);
-        copy(read, write, onlookers.collect(), None::<fn() -> Result<()>>)?;
+    let onlookers = hashers.iter_mut().map(|hasher| Box::new(|bytes: &[u8]| hasher.update(bytes)) as Onlooker<'_>);
+    let landed = Seen { file: target.file(), failed: &|error| target.failed(error) };
+    if cloned {
+        look(landed, &(0..size), onlookers.collect())?;
+        copied = size;
     } else {
-        each_piece(size, read, |bytes| {
-            hashers.iter_mut().for_each(|hasher| hasher.update(bytes));
-            write(bytes)
-        })?;
+        let read = |buffer: &mut [u8]| {
+            read(&opened.file, buffer).map_err(|error| Error::from_io("load", opened.path.display(), error))
+        };
+        let mut write = |bytes: &[u8]| {
+            target.write_at(bytes, copied)?;
+            copied += bytes.len() as u64;
+            Ok(())
+        };
+        if size >= LARGE_BYTES {
+            copy(read, write, landed, onlookers.collect(), None::<fn() -> Result<()>>)?;
+        } else {
+            let mut onlookers: Vec<Onlooker<'_>> = onlookers.collect();
+            each_piece(size, read, |bytes| {
+                onlookers.iter_mut().for_each(|see| see(bytes));
+                write(bytes)
+            })?;
+        }
     }
     let digests = hashers.into_iter().fold(Digests::default(), |known, hasher| known.or(hasher.finish()));
     Ok(Copied::new(copied, digests))

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::cached::{self, Purpose};
 use super::copy::COPY_BYTES;
 use super::place::{Place, failed, is_absent};
+use crate::buffer::{ReadBuffer, Room};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{ByteRange, Loaded};
@@ -126,7 +126,7 @@ impl ObjectReader for OpenFile {
     async fn visit(&self, range: Range<u64>, mut visit: PieceVisitor) -> Result<()> {
         let (file, path) = (self.file.clone(), self.path.clone());
         unblock(move || {
-            let mut buffer = vec![0; COPY_BYTES];
+            let mut buffer = ReadBuffer::new(COPY_BYTES);
             let mut position = range.start;
             while position < range.end {
                 let wanted = usize::try_from(range.end - position).map_or(COPY_BYTES, |left| left.min(COPY_BYTES));
@@ -152,16 +152,14 @@ impl ObjectReader for OpenFile {
 /// The bytes `range`; fewer only where the file ends.
 fn read(file: &File, path: &Path, range: &Range<u64>) -> Result<Bytes> {
     let length = usize::try_from(range.end - range.start).expect("what is read at once fits memory");
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        let position = range.start + bytes.len() as u64;
-        match rustix::io::pread(file, spare_capacity(&mut bytes), position) {
+    let mut room = Room::new(length);
+    while room.filled() < length {
+        let position = range.start + room.filled() as u64;
+        match rustix::io::pread(file, room.left(), position) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(Error::from_io("load", path.display(), error.into())),
         }
     }
-    // There may have been room for more.
-    bytes.truncate(length);
-    Ok(bytes.into())
+    Ok(room.into_bytes(length))
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::{Either, select};
 
-use super::copy::{CLONE_BYTES, COPY_BYTES, LARGE_BYTES, Onlooker, copy, each_piece, read, show};
+use super::copy::{CLONE_BYTES, COPY_BYTES, LARGE_BYTES, Onlooker, Seen, copy, each_piece, look, show};
 use super::place::Place;
 use super::temporary::Temporary;
 use crate::digest::{DigestSet, Digests, Hasher};
@@ -209,24 +209,8 @@ impl Writing {
             (&*file).write_all(bytes).map_err(|error| temporary.failed(error))
         };
         let sync = (options.durability == Durability::Synced).then_some(|| temporary.sync());
-        copy(|buffer| source.read(buffer), write, onlookers, sync)
-    }
-
-    /// Looks at all of about `size` bytes that need not be written.
-    fn watch(&mut self, size: u64, read: impl FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
-        let watch = &mut self.watch;
-        if size < LARGE_BYTES {
-            return each_piece(size, read, |bytes| {
-                watch.see(bytes);
-                Ok(())
-            });
-        }
-        let (size, onlookers) = watch.onlookers();
-        let count = |bytes: &[u8]| {
-            *size += bytes.len() as u64;
-            Ok(())
-        };
-        copy(read, count, onlookers, None::<fn() -> Result<()>>)
+        let landed = Seen { file, failed: &|error| temporary.failed(error) };
+        copy(|buffer| source.read(buffer), write, landed, onlookers, sync)
     }
 
     /// Whether anybody wants to see the bytes.
@@ -240,19 +224,18 @@ impl Writing {
             self.watch.size = size;
             return Ok(());
         }
-        let refused = |error| Error::from_io("store", path.display(), error);
-        let file = self.temporary.file().try_clone().map_err(refused)?;
-        self.watch(size, |buffer| read(&file, buffer).map_err(refused))
+        let Self { temporary, watch, .. } = self;
+        let (seen, onlookers) = watch.onlookers();
+        *seen = size;
+        let failed = |error| Error::from_io("store", path.display(), error);
+        look(Seen { file: temporary.file(), failed: &failed }, &(0..size), onlookers)
     }
 
     /// Makes the source itself the object.
     fn publish_source(mut self, path: &Path, mut source: SourceFile) -> Result<Stored> {
-        let size = source.identity().size();
-        if self.is_watched() {
-            self.watch(size, |buffer| source.read(buffer))?;
-        } else {
-            self.watch.size = size;
-        }
+        let (seen, onlookers) = self.watch.onlookers();
+        *seen = source.identity().size();
+        source.show(*seen, onlookers)?;
         source.check_unchanged()?;
         self.temporary = self.temporary.replaced_by(path, source.file())?;
         self.publish()

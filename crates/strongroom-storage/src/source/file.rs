@@ -1,16 +1,17 @@
 //! A local file that is read as a source: opened so that nothing can hang, and checked not to change meanwhile.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::buffer::spare_capacity;
+use bytes::Bytes;
 use rustix::io::Errno;
 
 use super::{PathSource, not_a_file};
+use crate::buffer::Room;
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{Onlooker, copy};
+use crate::file::{Onlooker, Seen, look};
 
 /// What tells one state of a file from another without reading it: size, modification time, and on Unix device, inode and
 /// change time.
@@ -107,36 +108,34 @@ impl SourceFile {
         }
     }
 
-    /// Reads about `length` more bytes, all seen by each onlooker on a thread of its own. False if they end before. Blocks.
+    /// Shows up to `length` more bytes to each onlooker, on a thread of its own if there are several. False if that is all.
+    /// Blocks.
     ///
     /// # Errors
-    /// [`ErrorKind::Changed`] if the file grew; those of reading.
+    /// [`ErrorKind::Changed`] if the file was cut; those of reading.
     pub fn show(&mut self, length: u64, onlookers: Vec<Onlooker<'_>>) -> Result<bool> {
-        let (mut left, mut is_over) = (length, false);
-        let read = |buffer: &mut [u8]| {
-            if left == 0 {
-                return Ok(0);
-            }
-            let length = self.read(buffer)?;
-            is_over = length == 0;
-            left = left.saturating_sub(length as u64);
-            Ok(length)
+        let range = self.taken..self.taken.saturating_add(length).min(self.identity.size);
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => changed(&self.path),
+            _ => Error::from_io("read", self.path.display(), error),
         };
-        copy(read, |_| Ok(()), onlookers, None::<fn() -> Result<()>>)?;
-        Ok(!is_over)
+        look(Seen { file: &self.file, failed: &failed }, &range, onlookers)?;
+        self.file.seek(SeekFrom::Start(range.end)).map_err(failed)?;
+        self.taken = range.end;
+        Ok(self.taken < self.identity.size)
     }
 
     /// Reads up to `length` more bytes, without filling memory with zeros first; none at the end. Blocks.
-    pub(super) fn read_piece(&mut self, length: usize) -> Result<Vec<u8>> {
-        let mut piece = Vec::with_capacity(length);
+    pub(super) fn read_piece(&mut self, length: usize) -> Result<Bytes> {
+        let mut piece = Room::new(length);
         loop {
-            match rustix::io::read(&self.file, spare_capacity(&mut piece)) {
+            match rustix::io::read(&self.file, piece.left()) {
                 Ok(length) => {
                     self.taken += length as u64;
                     if self.taken > self.identity.size {
                         return Err(changed(&self.path));
                     }
-                    return Ok(piece);
+                    return Ok(piece.into_bytes(length));
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(Error::from_io("read", self.path.display(), error.into())),
