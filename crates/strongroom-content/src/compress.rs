@@ -64,7 +64,11 @@ pub(crate) fn compress(bytes: Bytes, policy: Compression) -> (Method, Bytes) {
         return (Method::Plain, bytes);
     }
     match COMPRESSORS.with(|| Compressor::new(LEVEL), |compressor| compressor.compress(&bytes)) {
-        Ok(compressed) if compressed.len() <= bytes.len() - bytes.len() / 16 => (Method::Zstd, compressed.into()),
+        Ok(mut compressed) if compressed.len() <= bytes.len() - bytes.len() / 16 => {
+            // It was made with room for what can't be compressed, and may wait for its pack.
+            compressed.shrink_to_fit();
+            (Method::Zstd, compressed.into())
+        }
         _ => (Method::Plain, bytes),
     }
 }
