@@ -74,9 +74,6 @@ impl NameLog {
         epoch: Epoch,
     ) -> Self {
         let (runs, head_age_max) = (Arc::new(Runs::new(backend.clone())), grace / 2);
-        // On a local disk a third of a run's bytes costs less than to compress them in every commit, and to undo that in every read.
-        let local = backend.capabilities().local;
-        let compression = if local && compression == Compression::Auto { Compression::None } else { compression };
         Self { backend, runs, host, folds_case, compression, epoch, head_age_max, kept: Mutex::default() }
     }
 
