@@ -87,9 +87,10 @@ impl Catalog {
                 }
             }
             match failure {
-                Some((_, error)) if error.kind() == ErrorKind::Unavailable => return Err(error),
                 Some((file, error)) => {
-                    self.known().give_up(file, error.kind());
+                    if !self.known().give_up(file, error.kind()) {
+                        return Err(error);
+                    }
                     self.learn().await?;
                 }
                 None => {

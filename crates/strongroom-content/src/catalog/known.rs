@@ -18,13 +18,16 @@ use crate::record::{DigestHasher, DigestPrefix, Kind};
 /// Names are random, so their beginnings are as good as any hash.
 pub(super) type Packs = HashSet<Nonce, BuildHasherDefault<DigestHasher>>;
 
+/// Index files by their names.
+pub(super) type Indexes = HashMap<Nonce, Arc<IndexFile>>;
+
 /// All of it is a guess.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// When everything was last listed, by the monotonic clock.
     pub learned: Option<Duration>,
     /// All index files that are there and can be read.
-    pub indexes: HashMap<Nonce, Arc<IndexFile>>,
+    pub indexes: Indexes,
     /// Those that turned out to be damaged; they are not tried again.
     pub damaged: HashSet<Nonce>,
     /// The index files that have something that no other has.
@@ -65,14 +68,18 @@ impl Known {
         found.retain(|found| self.packs.contains(&found.place.pack));
     }
 
-    /// Notes that an index file can't be read: that it is gone, or else that it is damaged. What it says must be learned anew.
-    pub(super) fn give_up(&mut self, file: &IndexFile, why: ErrorKind) {
-        self.indexes.remove(&file.nonce);
-        if why != ErrorKind::Missing {
-            self.damaged.insert(file.nonce);
+    /// Gives up an index file that is gone or damaged: what it says must be learned anew. False if it is neither, but could not be
+    /// read this time.
+    pub(super) fn give_up(&mut self, file: &IndexFile, why: ErrorKind) -> bool {
+        match why {
+            ErrorKind::Missing => {}
+            ErrorKind::Corrupt => drop(self.damaged.insert(file.nonce)),
+            _ => return false,
         }
+        self.indexes.remove(&file.nonce);
         self.learned = None;
         self.choose();
+        true
     }
 
     /// Notes a new index file.
@@ -103,8 +110,19 @@ impl Known {
         self.new_files.clear();
     }
 
-    /// Takes what was listed, and what this handle has stored meanwhile. Returns the packs whose tails must be read.
-    pub(super) fn take_listed(&mut self, packs: Packs, files: &[Location], now: Duration) -> Vec<Nonce> {
+    /// Takes what was listed, all at once, and what this handle has stored meanwhile. Returns the packs whose tails must be read.
+    ///
+    /// Of an index file whose packs are not known to be there, it would seem that it could go.
+    pub(super) fn take_listed(
+        &mut self,
+        mut indexes: Indexes,
+        packs: Packs,
+        files: &[Location],
+        now: Duration,
+    ) -> Vec<Nonce> {
+        indexes.retain(|nonce, _| !self.damaged.contains(nonce));
+        self.indexes.clear();
+        indexes.into_values().for_each(|file| self.add_index(file));
         self.packs = packs;
         self.packs.extend(&self.new_packs);
         self.files.clear();

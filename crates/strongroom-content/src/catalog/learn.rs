@@ -9,7 +9,7 @@ use strongroom_storage::{Error, Location, Result};
 
 use super::Catalog;
 use super::index_file::IndexFile;
-use super::known::{Known, Packs};
+use super::known::{Indexes, Known, Packs};
 use crate::index::Table;
 use crate::nonce::Nonce;
 use crate::pack;
@@ -71,11 +71,11 @@ impl Catalog {
     async fn list_and_read(&self) -> Result<Vec<Location>> {
         let now = self.host.monotonic();
         self.known().begin_listing();
-        self.open_indexes().await?;
+        let indexes = self.open_indexes().await?;
         let mut seen = self.list(paths::PACKS).await?;
         let packs: Packs = seen.iter().filter_map(paths::pack_of).collect();
         let files = self.list(paths::FILES).await?;
-        let uncovered = self.known().take_listed(packs, &files, now);
+        let uncovered = self.known().take_listed(indexes, packs, &files, now);
         seen.extend(files);
         self.tidy_cache().await;
         let mut tails = stream::iter(uncovered)
@@ -92,18 +92,19 @@ impl Catalog {
         Ok(seen)
     }
 
-    /// Opens the index files that are there and not known yet. One that is gone when it is to be opened was merged into
-    /// another, which is there by then.
-    async fn open_indexes(&self) -> Result<()> {
+    /// The index files that are there, those opened that are not known yet. One that is gone when it is to be opened was merged
+    /// into another, which is there by then.
+    async fn open_indexes(&self) -> Result<Indexes> {
+        let mut indexes = self.known().indexes.clone();
         for _ in 0..LISTINGS_MAX {
             let listed = self.list(paths::INDEX).await?;
             let listed: HashSet<Nonce> =
                 listed.iter().filter_map(|location| location.file_name().parse().ok()).collect();
+            indexes.retain(|nonce, _| listed.contains(nonce));
             let new: Vec<Nonce> = {
                 let mut known = self.known();
-                known.indexes.retain(|nonce, _| listed.contains(nonce));
                 known.damaged.retain(|nonce| listed.contains(nonce));
-                let is_new = |nonce: &&Nonce| !known.indexes.contains_key(*nonce) && !known.damaged.contains(*nonce);
+                let is_new = |nonce: &&Nonce| !indexes.contains_key(*nonce) && !known.damaged.contains(*nonce);
                 listed.iter().filter(is_new).copied().collect()
             };
             let opened: Vec<Result<IndexFile>> = stream::iter(new)
@@ -112,11 +113,10 @@ impl Catalog {
                 .collect()
                 .await;
             let mut gone = false;
-            let mut known = self.known();
             for file in opened {
                 // An index file is a hint: what is damaged is read from the packs instead.
                 match file {
-                    Ok(file) => known.add_index(Arc::new(file)),
+                    Ok(file) => drop(indexes.insert(file.nonce, Arc::new(file))),
                     Err(error) => gone |= error.is_missing(),
                 }
             }
@@ -124,7 +124,7 @@ impl Catalog {
                 break;
             }
         }
-        Ok(())
+        Ok(indexes)
     }
 
     /// Deletes from the cache what is not there any more, and the tails of packs in index files.

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use strongroom_storage::{ByteRange, MemoryStorage};
-use strongroom_testkit::{Operation, RecordingStorage, TestHost};
+use strongroom_testkit::{Fault, FaultyStorage, Operation, RecordingStorage, TestHost};
 
 use super::*;
 use crate::chunk::Method;
@@ -35,6 +35,13 @@ async fn filled(packs: u8, records: u32) -> (RecordingStorage, Catalog, u32) {
         catalog.cover().await.expect("cover");
     }
     (storage, catalog, u32::from(packs) * records)
+}
+
+fn store_packs(catalog: &Catalog, packs: std::ops::Range<u8>) {
+    for pack in packs {
+        let first = u32::from(pack) * RECORDS;
+        catalog.stored_pack(table(pack, first..first + RECORDS));
+    }
 }
 
 /// With just so many packs that an index file covers them all.
@@ -124,4 +131,52 @@ async fn a_damaged_block_is_noticed_when_it_is_read_and_nothing_in_it_believed()
     // The packs are not there, so nothing is known when the index file is passed over.
     assert!(catalog.find(Kind::Chunk, &digest(3)).await.expect("find").is_empty());
     assert!(catalog.known().searched().is_empty());
+}
+
+#[tokio::test]
+async fn an_index_file_that_can_not_be_read_for_once_is_not_given_up() {
+    let storage = FaultyStorage::new(Arc::new(MemoryStorage::new()));
+    let catalog = Catalog::new(Arc::new(storage.clone()), Arc::new(TestHost::new(1)), &Cache::none());
+    store_packs(&catalog, 0..65);
+    catalog.cover().await.expect("cover");
+    for (times, kind) in (1..).zip([ErrorKind::Denied, ErrorKind::Unavailable]) {
+        storage.fail_nth(0, Fault::Refused(kind));
+        let refused = catalog.find(Kind::Chunk, &digest(3)).await.expect_err("it is refused");
+        assert_eq!((refused.kind(), storage.struck()), (kind, times));
+        assert_eq!(catalog.known().searched().len(), 1);
+    }
+    assert_eq!(catalog.find(Kind::Chunk, &digest(3)).await.expect("find").len(), 1);
+}
+
+#[tokio::test]
+async fn an_index_file_whose_packs_were_not_listed_yet_is_not_taken_for_superseded() {
+    for n in 0.. {
+        let memory: Arc<dyn ExternalStorage> = Arc::new(MemoryStorage::new());
+        let other = Catalog::new(memory.clone(), Arc::new(TestHost::new(1)), &Cache::none());
+        store_packs(&other, 100..165);
+        for pack in 100..165 {
+            let pack = paths::pack(&Nonce::from_bytes([pack; 16])).expect("a location");
+            memory.store_bytes(&pack, "it is there".into()).await.expect("store");
+        }
+        other.cover().await.expect("cover");
+        let index = paths::index(&other.known().searched()[0].nonce).expect("a location");
+
+        let storage = FaultyStorage::new(memory.clone());
+        let catalog = Catalog::new(Arc::new(storage.clone()), Arc::new(TestHost::new(2)), &Cache::none());
+        store_packs(&catalog, 0..65);
+        storage.fail_nth(n, Fault::Refused(ErrorKind::Unavailable));
+        let learned = catalog.learn().await;
+        let struck = storage.struck();
+        storage.fail_nth(1 << 20, Fault::Refused(ErrorKind::Unavailable));
+        catalog.cover().await.expect("cover");
+        // What was learned may be merged into the new one, but nothing that it says is lost.
+        let fresh = Catalog::new(memory.clone(), Arc::new(TestHost::new(3)), &Cache::none());
+        fresh.learn().await.expect("learn");
+        assert_eq!(fresh.find(Kind::Chunk, &digest(100 * RECORDS)).await.expect("find").len(), 1, "operation {n}");
+        if struck == 0 {
+            assert!(learned.is_ok() && n > 2, "after {n} operations");
+            break;
+        }
+        assert!(memory.exists(&index).await.expect("exists") || learned.is_ok(), "operation {n}");
+    }
 }
