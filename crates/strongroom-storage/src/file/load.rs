@@ -35,9 +35,6 @@ fn copy_file(opened: &OpenFile, target: &TargetFile, digests: DigestSet) -> Resu
     let size = opened.size;
     let mut hashers = Hasher::new(digests).split();
     let cloned = size >= CLONE_BYTES && share_blocks(&opened.file, target.file());
-    if cloned && hashers.is_empty() {
-        return Ok(Copied::new(size, Digests::default()));
-    }
     let mut copied = 0;
     let onlookers = hashers.iter_mut().map(|hasher| Box::new(|bytes: &[u8]| hasher.update(bytes)) as Onlooker<'_>);
     let landed = Seen { file: target.file(), failed: &|error| target.failed(error) };

@@ -12,7 +12,7 @@ use futures::future::{Either, select};
 use super::copy::{CLONE_BYTES, COPY_BYTES, LARGE_BYTES, Onlooker, Seen, copy, each_piece, look, show};
 use super::place::Place;
 use super::temporary::Temporary;
-use crate::digest::{DigestSet, Digests, Hasher};
+use crate::digest::{Digests, Hasher};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::options::{ByteStream, Durability, StoreMode, StoreOptions, Stored};
@@ -213,17 +213,8 @@ impl Writing {
         copy(|buffer| source.read(buffer), write, landed, onlookers, sync)
     }
 
-    /// Whether anybody wants to see the bytes.
-    fn is_watched(&self) -> bool {
-        matches!(self.watch.target, Target::Namer(_)) || self.options.digests != DigestSet::NONE
-    }
-
     /// Looks at the `size` bytes that were cloned from `path`.
     fn see_copy(&mut self, path: &Path, size: u64) -> Result<()> {
-        if !self.is_watched() {
-            self.watch.size = size;
-            return Ok(());
-        }
         let Self { temporary, watch, .. } = self;
         let (seen, onlookers) = watch.onlookers();
         *seen = size;

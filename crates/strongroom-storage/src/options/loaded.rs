@@ -81,9 +81,7 @@ impl Loaded {
     pub async fn into_bytes(self) -> Result<Bytes> {
         Source::Stream(self.stream).into_bytes().await
     }
-}
 
-impl Loaded {
     /// The bytes, written to `target` from its start. After an error it may hold anything.
     ///
     /// # Errors
