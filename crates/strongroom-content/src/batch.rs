@@ -8,8 +8,8 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use strongroom_storage::{DigestSet, Error, ErrorKind, Location, Result, Source, StoreMode, Stored};
+use futures::{FutureExt, TryStreamExt};
+use strongroom_storage::{DigestSet, Digests, Error, ErrorKind, Location, Result, Source, StoreMode, Stored};
 
 use crate::commit::Reliance;
 use crate::config::Layout;
@@ -18,11 +18,15 @@ use crate::entry::{Attributes, Object};
 use crate::names::{Action, Change, Expected, LogName};
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
+use crate::session::Membership;
 use crate::store::Inner;
 use crate::version::Version;
-use crate::writer::ContentWriter;
+use crate::writer::{ContentWriter, Taken};
 use changes::each_name_once;
 use steps::{Step, steps};
+
+/// A commit of so many changes is built while the last of its content is made durable. It shares its version with no other.
+const LARGE_COMMIT: usize = 10_000;
 
 /// How one object is put.
 #[derive(Clone, Debug, Default)]
@@ -200,92 +204,120 @@ impl Batch {
     /// those after it. Namespaces before it are committed only if it was somebody else's commit meanwhile, or the backend,
     /// that made it fail; then the error says that it [may have happened](Error::may_have_happened).
     pub async fn commit(self) -> Result<BatchReceipt> {
-        let Self { store, operations, message, operation, progress } = self;
-        let mut receipt = BatchReceipt { stored: Vec::new(), versions: BTreeMap::new() };
-        if operations.is_empty() {
-            return Ok(receipt);
+        if self.operations.is_empty() {
+            return Ok(BatchReceipt { stored: Vec::new(), versions: BTreeMap::new() });
         }
+        let store = self.store.clone();
         let mut membership = store.sessions.join().await?;
-        let reliance = Reliance::on_content(membership.session());
-        let result = async {
-            let mut writer = ContentWriter::new(store.clone(), membership.session().clone());
-            if operations.iter().any(|(_, operation)| operation.has_content()) {
-                // What is known to be there need not be compressed.
-                store.catalog.learn_for(membership.session()).await?;
-            }
-            let mut changes: BTreeMap<Namespace, Vec<Change>> = BTreeMap::new();
-            let mut bytes = 0;
-            let mut steps = pin!(steps(&store, operations));
-            while let Some((location, step)) = steps.try_next().await? {
-                let named = |error: Error| error_at(error, operation, &location);
-                let (action, expected) = match step {
-                    Step::Put(prepared, options) => {
-                        let prepared = prepared.map_err(named)?;
-                        if prepared.is_large() {
-                            store.note_present(&location).await?;
-                        }
-                        let taken = writer.place(prepared).await.map_err(named)?;
-                        let attributes = options.attributes.with_digests(&taken.digests);
-                        receipt.stored.push(Stored::new(location.clone(), taken.content.size, taken.digests));
-                        (Action::Put(Object { content: taken.content, attributes }), expected(options.mode))
-                    }
-                    Step::Link(object, expected) => {
-                        let content = writer.secure(&object.object.content).await.map_err(named)?;
-                        let attributes = object.object.attributes.clone();
-                        receipt.stored.push(Stored::new(location.clone(), content.size, object.digests()));
-                        (Action::Put(Object { content, attributes }), expected)
-                    }
-                    Step::Remove(expected) => (Action::Remove, expected),
-                    Step::Refused(why) => {
-                        return Err(Error::new(ErrorKind::Invalid, operation, &location, why));
-                    }
-                };
-                if let (Action::Put(object), Some(progress)) = (&action, &progress) {
-                    bytes += object.content.size;
-                    progress(receipt.stored.len(), bytes);
-                }
-                let (namespace, name) = Namespace::split_text(&location);
-                let change = Change { name: name.into(), action, expected };
-                let changes = match changes.get_mut(namespace) {
-                    Some(changes) => changes,
-                    None => changes.entry(Namespace::of(&location)).or_default(),
-                };
-                changes.push(change);
-            }
-            writer.finish().await?;
-            let commits: Vec<(Namespace, Vec<Change>)> = changes
-                .into_iter()
-                .map(|(namespace, changes)| {
-                    let changes = each_name_once(changes, operation, &namespace)?;
-                    Ok((namespace, changes))
-                })
-                .collect::<Result<_>>()?;
-            if commits.len() > 1 {
-                // What can be refused is refused before the first of them is made.
-                for (namespace, changes) in &commits {
-                    let info = store.commit_info(operation, &message)?;
-                    store.names.check(&LogName::Namespace(namespace.clone()), changes, &info).await?;
-                }
-            }
-            let mut committed = false;
-            for (namespace, changes) in commits {
-                let info = store.commit_info(operation, &message)?;
-                let log = LogName::Namespace(namespace.clone());
-                // An earlier namespace has its part of the batch already.
-                let partly = |error: Error| if committed { error.with_outcome_unknown() } else { error };
-                let published =
-                    store.commit(&mut membership, reliance.clone(), &log, changes, &info).await.map_err(partly)?;
-                committed |= published.made;
-                receipt.versions.insert(namespace, Version::new(published.version));
-            }
-            // A hint that could not be written costs a later reader a little time.
-            store.catalog.cover().await.unwrap_or_default();
-            Ok(receipt)
-        }
-        .await;
+        let result = self.commit_within(&store, &mut membership).await;
         membership.leave().await;
         result
     }
+
+    async fn commit_within<'a>(self, store: &'a Arc<Inner>, membership: &mut Membership<'a>) -> Result<BatchReceipt> {
+        let Self { operations, message, operation, progress, .. } = self;
+        let mut writer = ContentWriter::new(store.clone(), membership.session().clone());
+        if operations.iter().any(|(_, operation)| operation.has_content()) {
+            // What is known to be there need not be compressed.
+            store.catalog.learn_for(membership.session()).await?;
+        }
+        let (changes, stored) = take_in(store, &mut writer, operations, operation, progress).await?;
+        let arriving = writer.finish().boxed().shared();
+        let reliance = Reliance::on_content(membership.session());
+        let reliance = match changes.values().collect::<Vec<_>>()[..] {
+            [changes] if changes.len() >= LARGE_COMMIT => reliance.with_arriving(arriving),
+            _ => {
+                arriving.await?;
+                reliance
+            }
+        };
+        let commits: Vec<(Namespace, Vec<Change>)> = changes
+            .into_iter()
+            .map(|(namespace, changes)| {
+                let changes = each_name_once(changes, operation, &namespace)?;
+                Ok((namespace, changes))
+            })
+            .collect::<Result<_>>()?;
+        if commits.len() > 1 {
+            // What can be refused is refused before the first of them is made.
+            for (namespace, changes) in &commits {
+                let info = store.commit_info(operation, &message)?;
+                store.names.check(&LogName::Namespace(namespace.clone()), changes, &info).await?;
+            }
+        }
+        let mut receipt = BatchReceipt { stored, versions: BTreeMap::new() };
+        let mut committed = false;
+        for (namespace, changes) in commits {
+            let info = store.commit_info(operation, &message)?;
+            let log = LogName::Namespace(namespace.clone());
+            // An earlier namespace has its part of the batch already.
+            let partly = |error: Error| if committed { error.with_outcome_unknown() } else { error };
+            let published = store.commit(membership, reliance.clone(), &log, changes, &info).await.map_err(partly)?;
+            committed |= published.made;
+            receipt.versions.insert(namespace, Version::new(published.version));
+        }
+        // A hint that could not be written costs a later reader a little time.
+        store.catalog.cover().await.unwrap_or_default();
+        Ok(receipt)
+    }
+}
+
+/// Takes in the content of `operations`. Returns what they change in each namespace, and the objects that are put.
+async fn take_in(
+    store: &Arc<Inner>,
+    writer: &mut ContentWriter,
+    operations: Vec<(Location, Operation)>,
+    operation: &'static str,
+    progress: Option<Progress>,
+) -> Result<(BTreeMap<Namespace, Vec<Change>>, Vec<Stored>)> {
+    let mut all: BTreeMap<Namespace, Vec<Change>> = BTreeMap::new();
+    let mut stored = Vec::with_capacity(operations.len());
+    let mut bytes = 0;
+    let mut steps = pin!(steps(store, operations));
+    while let Some(together) = steps.try_next().await? {
+        writer.beat().await?;
+        for (location, step) in together {
+            let named = |error: Error| error_at(error, operation, &location);
+            let (object, digests, expected) = match step {
+                Step::Put(prepared, options) => {
+                    let prepared = prepared.map_err(named)?;
+                    if prepared.is_large() {
+                        store.note_present(&location).await?;
+                    }
+                    let Taken { content, digests } = writer.place(prepared).await.map_err(named)?;
+                    let attributes = options.attributes.with_digests(&digests);
+                    (Some(Object { content, attributes }), digests, expected(options.mode))
+                }
+                Step::Link(object, expected) => {
+                    let content = writer.secure(&object.object.content).await.map_err(named)?;
+                    let attributes = object.object.attributes.clone();
+                    (Some(Object { content, attributes }), object.digests(), expected)
+                }
+                Step::Remove(expected) => (None, Digests::default(), expected),
+                Step::Refused(why) => return Err(Error::new(ErrorKind::Invalid, operation, &location, why)),
+            };
+            let (namespace, name) = Namespace::split_text(&location);
+            let changes = match all.get_mut(namespace) {
+                Some(changes) => changes,
+                None => all.entry(Namespace::of(&location)).or_default(),
+            };
+            let name = name.into();
+            let Some(object) = object else {
+                changes.push(Change { name, action: Action::Remove, expected });
+                continue;
+            };
+            let size = object.content.size;
+            changes.push(Change { name, action: Action::Put(object), expected });
+            stored.push(Stored::new(location, size, digests));
+            if let Some(progress) = &progress {
+                bytes += size;
+                progress(stored.len(), bytes);
+                // Nobody knows how long that took.
+                writer.beat().await?;
+            }
+        }
+    }
+    Ok((all, stored))
 }
 
 impl fmt::Debug for Batch {

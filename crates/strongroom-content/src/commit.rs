@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use strongroom_storage::{Error, ErrorKind, Result};
 
-use crate::names::{Action, Change, CommitInfo, Expected, LogName, Published, Request};
+use crate::names::{Action, Arriving, Change, CommitInfo, Expected, LogName, Published, Request};
 use crate::session::{Membership, Session};
 use crate::store::Inner;
 use crate::writer::ContentWriter;
 
 /// What a commit needs besides its own run: it was made sure of within one session, and is again in each that follows.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Reliance {
     session: Arc<Session>,
+    /// Content that may not be durable yet.
+    arriving: Option<Arriving>,
     /// A version that is to be kept.
     kept: Option<(LogName, u64)>,
 }
@@ -21,12 +23,17 @@ pub(crate) struct Reliance {
 impl Reliance {
     /// On the content of what is put.
     pub(crate) fn on_content(session: &Arc<Session>) -> Self {
-        Self { session: session.clone(), kept: None }
+        Self { session: session.clone(), arriving: None, kept: None }
+    }
+
+    /// And on content that is on its way: nothing is published before it is durable.
+    pub(crate) fn with_arriving(self, arriving: Arriving) -> Self {
+        Self { arriving: Some(arriving), ..self }
     }
 
     /// On all of a version.
     pub(crate) fn on_version(session: &Arc<Session>, log: LogName, version: u64) -> Self {
-        Self { session: session.clone(), kept: Some((log, version)) }
+        Self { session: session.clone(), arriving: None, kept: Some((log, version)) }
     }
 }
 
@@ -54,7 +61,9 @@ impl Inner {
                     Err(error) => return Err(self.take_back(membership, log, &changes, info, &own, error).await),
                 }
             }
-            let request = |changes| Request { changes, info: info.clone(), since: session.epoch };
+            let arriving = &reliance.arriving;
+            let request =
+                |changes| Request { changes, info: info.clone(), since: session.epoch, arriving: arriving.clone() };
             let published = if own.is_empty() {
                 self.queue.publish(log, request(changes.clone())).await?
             } else {
@@ -152,7 +161,8 @@ impl Inner {
             back.push(Change { name: change.name.clone(), action, expected });
         }
         self.secure_puts(membership.session(), &mut back).await?;
-        let request = Request { changes: Arc::new(back), info: info.clone(), since: membership.session().epoch };
+        let since = membership.session().epoch;
+        let request = Request { changes: Arc::new(back), info: info.clone(), since, arriving: None };
         self.queue.publish(log, request).await.map(drop)
     }
 }

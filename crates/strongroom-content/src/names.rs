@@ -20,7 +20,7 @@ use crate::session::Epoch;
 
 pub(crate) use commit::{Action, Change, CommitInfo, Expected, Published, changed};
 use kept::{Kept, KeptStates};
-pub(crate) use queue::{CommitQueue, Request};
+pub(crate) use queue::{Arriving, CommitQueue, Request};
 pub(crate) use state::State;
 
 /// Which history: a namespace's, or that of the tags.

@@ -33,7 +33,7 @@ pub(crate) const SMALL_MAX_BYTES: usize = 1 << 20;
 /// More than this is hashed and compressed on another thread.
 const UNBLOCK_BYTES: usize = 64 << 10;
 /// How many full packs are on their way out at once.
-const PACKS_AT_ONCE: usize = 2;
+const PACKS_AT_ONCE: usize = 3;
 
 /// Stores the content of one batch within one session.
 ///
@@ -70,14 +70,19 @@ impl ContentWriter {
         Self { store, session, packs: Vec::new(), lists: HashSet::new() }
     }
 
+    /// Keeps the session alive. Who places much that is small calls this now and then.
+    pub(crate) async fn beat(&self) -> Result<()> {
+        self.session.beat().await
+    }
+
     /// Places what was prepared.
     pub(crate) async fn place(&mut self, prepared: Prepared) -> Result<Taken> {
-        self.session.beat().await?;
         let (input, layout, digests) = match prepared {
             Prepared::Inline(taken) => return Ok(taken),
             Prepared::Small(small) => return self.place_small(small).await,
             Prepared::Large(input, layout, digests) => (input, layout, digests),
         };
+        self.session.beat().await?;
         let local = self.store.backend.capabilities().local;
         match layout.unwrap_or(self.store.descriptor.layout) {
             Layout::Whole => self.take_whole(input, layout == Some(Layout::Whole), digests).await,
@@ -96,14 +101,14 @@ impl ContentWriter {
     async fn place_small(&mut self, small: Small) -> Result<Taken> {
         let Small { digests, digest, bytes, item } = small;
         let size = bytes.len() as u64;
-        let body = match self.find_chunk(&digest, bytes.len()).await? {
-            Some(place) => Body::Packed(place),
-            None => match self.find_file(&digest, size).await? {
-                Some(nonce) => Body::Whole(nonce, List::Inline(Vec::new())),
-                None => Body::Packed(match item {
-                    Some(item) => self.add_item(item).await?.place,
-                    None => self.add(Kind::Chunk, digest, bytes).await?,
-                }),
+        let body = match item {
+            Some(item) => Body::Packed(self.add_item(item).await?.place),
+            None => match self.find_chunk(&digest, bytes.len()).await? {
+                Some(place) => Body::Packed(place),
+                None => match self.find_file(&digest, size).await? {
+                    Some(nonce) => Body::Whole(nonce, List::Inline(Vec::new())),
+                    None => Body::Packed(self.add(Kind::Chunk, digest, bytes).await?),
+                },
             },
         };
         Ok(Taken { content: Content { digest, size, body }, digests })
@@ -143,19 +148,23 @@ impl ContentWriter {
 
     async fn add_item(&mut self, item: Item) -> Result<Found> {
         let (found, pack) = self.store.packer.add(item, self.session.epoch)?;
-        self.rely_on(pack);
-        // What is in memory has a bound.
-        while self.packs.iter().filter(|pack| pack.is_begun()).count() > PACKS_AT_ONCE {
-            let oldest = self.packs.remove(0);
-            self.wait_for(&oldest).await?;
+        if self.rely_on(pack) {
+            // What is in memory has a bound.
+            while self.packs.iter().filter(|pack| pack.is_begun()).count() > PACKS_AT_ONCE {
+                let oldest = self.packs.remove(0);
+                self.wait_for(&oldest).await?;
+            }
         }
         Ok(found)
     }
 
-    fn rely_on(&mut self, pack: Arc<Pack>) {
-        if !self.packs.iter().any(|known| Arc::ptr_eq(known, &pack)) {
+    /// Returns whether it was not relied on before.
+    fn rely_on(&mut self, pack: Arc<Pack>) -> bool {
+        let is_new = !self.packs.iter().any(|known| Arc::ptr_eq(known, &pack));
+        if is_new {
             self.packs.push(pack);
         }
+        is_new
     }
 
     /// Waits until a pack is durable. It was not there before the session had its marker, so it was seen within it.

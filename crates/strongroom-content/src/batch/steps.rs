@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use strongroom_storage::{Location, Result, Source};
 
 use super::{Operation, PutOptions};
 use crate::names::Expected;
 use crate::object::ObjectRef;
 use crate::store::Inner;
-use crate::writer::{Prepared, Wanted};
+use crate::writer::{Prepared, SMALL_MAX_BYTES, Wanted};
 
 /// How many operations are prepared by one thread, at most.
 const GROUP_MAX: usize = 256;
@@ -19,8 +19,8 @@ const GROUP_BYTES: usize = 1 << 20;
 /// What is reckoned for content whose size is not known yet, in bytes.
 const PATH_BYTES: usize = 64 << 10;
 const STREAM_BYTES: usize = 256 << 10;
-/// How many groups are prepared at once.
-const GROUPS_AT_ONCE: usize = 3;
+/// How many groups are prepared at once: so many that there is work for all processors also while one waits for a pack.
+const GROUPS_AT_ONCE: usize = 8;
 
 /// An operation that is ready to be done.
 pub(super) enum Step {
@@ -30,17 +30,13 @@ pub(super) enum Step {
     Refused(&'static str),
 }
 
-/// The steps of `operations`, in their order.
+/// The steps of `operations`, in their order, so many together as are prepared together.
 pub(super) fn steps(
     store: &Arc<Inner>,
     operations: Vec<(Location, Operation)>,
-) -> impl Stream<Item = Result<(Location, Step)>> + use<> {
+) -> impl Stream<Item = Result<Vec<(Location, Step)>>> + use<> {
     let store = store.clone();
-    stream::iter(groups(operations))
-        .map(move |group| prepare(store.clone(), group))
-        .buffered(GROUPS_AT_ONCE)
-        .map_ok(|steps| stream::iter(steps.into_iter().map(Ok)))
-        .try_flatten()
+    stream::iter(groups(operations)).map(move |group| prepare(store.clone(), group)).buffered(GROUPS_AT_ONCE)
 }
 
 fn groups(operations: Vec<(Location, Operation)>) -> Vec<Vec<(Location, Operation)>> {
@@ -49,9 +45,7 @@ fn groups(operations: Vec<(Location, Operation)>) -> Vec<Vec<(Location, Operatio
     let mut bytes = 0;
     for (location, operation) in operations {
         bytes += match &operation {
-            Operation::Put(Source::Bytes(content), _) => content.len(),
-            Operation::Put(Source::Path(_), _) => PATH_BYTES,
-            Operation::Put(..) => STREAM_BYTES,
+            Operation::Put(source, _) => reckoned_bytes(source),
             _ => 0,
         };
         group.push((location, operation));
@@ -62,6 +56,18 @@ fn groups(operations: Vec<(Location, Operation)>) -> Vec<Vec<(Location, Operatio
     }
     groups.push(group);
     groups
+}
+
+/// How much of this content will be in memory.
+fn reckoned_bytes(source: &Source) -> usize {
+    match source {
+        Source::Bytes(content) => content.len(),
+        Source::Path(path) => path.expected.as_ref().map_or(PATH_BYTES, |file| {
+            // What is large is read when it is placed.
+            usize::try_from(file.size()).ok().filter(|size| *size <= SMALL_MAX_BYTES).unwrap_or_default()
+        }),
+        _ => STREAM_BYTES,
+    }
 }
 
 async fn prepare(store: Arc<Inner>, group: Vec<(Location, Operation)>) -> Result<Vec<(Location, Step)>> {

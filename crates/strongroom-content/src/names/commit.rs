@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_storage::{Error, ErrorKind, Location, Result};
+use futures::{StreamExt, future, stream};
+use strongroom_storage::{Error, ErrorKind, Location, Result, Source, Stored};
 
-use super::queue::{Outcome, Queued, Request};
+use super::queue::{Arriving, Outcome, Queued, Request};
 use super::{LogName, NameLog, State};
 use crate::codec::Decoded;
 use crate::entry::{Entry, Object};
@@ -152,12 +153,20 @@ impl NameLog {
             ));
         }
         let (entries, outcomes) = self.effective_of(log, &state, requests, version).await;
+        let arriving = requests.iter().find_map(|queued| queued.request.arriving.clone());
         if entries.len() == 0 {
+            if let Some(arriving) = arriving {
+                arriving.await?;
+            }
             return Ok(Some(outcomes));
         }
         let location = paths::version(&encoded, version)?;
         let (source, pieces) = self.build(log, &state, entries, info, version).await?.into_source().await?;
-        match self.backend.store(&location, source, &paths::once()).await {
+        let stored = match arriving {
+            Some(arriving) => self.store_after(&location, source, arriving).await?,
+            None => self.backend.store(&location, source, &paths::once()).await,
+        };
+        match stored {
             Ok(_) => {
                 // If it can't be kept, it is read.
                 self.note_published(log, &encoded, &state, location, &pieces.unwrap_or_default()).unwrap_or_default();
@@ -171,6 +180,18 @@ impl NameLog {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Stores a run of which nothing is to be seen before content is durable that is on its way: until then, its end is held back.
+    ///
+    /// # Errors
+    /// Why the content is not durable; the run was not stored then.
+    async fn store_after(&self, location: &Location, source: Source, arriving: Arriving) -> Result<Result<Stored>> {
+        let arrived = arriving.clone();
+        let end = stream::once(arrived).filter_map(|arrived| future::ready(arrived.err().map(Err)));
+        let source = Source::stream(source.into_stream().await?.chain(end));
+        let (stored, arrived) = future::join(self.backend.store(location, source, &paths::once()), arriving).await;
+        arrived.map(|()| stored)
     }
 
     /// The entries that `requests` come to together, and what becomes of each if they are published.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Shared};
 use strongroom_storage::{Error, Result};
 
 use super::commit::{Change, CommitInfo, Published};
@@ -12,18 +12,23 @@ use super::kept::KEPT_STATES;
 use super::{LogName, NameLog};
 use crate::group::Groups;
 
+/// Content on its way; it is durable when this has come to its end, if that is no error.
+pub(crate) type Arriving = Shared<BoxFuture<'static, Result<()>>>;
+
 /// Changes that are published together or not at all.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub changes: Arc<Vec<Change>>,
     pub info: CommitInfo,
     /// Only a head that was found in this epoch, that of the session, or a later one is built on.
     pub since: u64,
+    /// Content that must be durable before it is published. It shares a version with no other request, which would have to wait
+    /// for it too.
+    pub arriving: Option<Arriving>,
 }
 
 /// A request in its turn. What nobody waits for any more is left out: its caller has given it up, and by the time of the next
 /// commit somebody else may have stored what it would replace or remove.
-#[derive(Debug)]
 pub(super) struct Queued {
     pub request: Request,
     waiter: Weak<()>,
@@ -69,7 +74,7 @@ impl CommitQueue {
         let waiter = Arc::new(());
         loop {
             let queued = Queued { request: request.clone(), waiter: Arc::downgrade(&waiter) };
-            let (position, group) = if request.info.message.is_empty() {
+            let (position, group) = if request.info.message.is_empty() && request.arriving.is_none() {
                 let join = |requests: &mut Vec<Queued>| {
                     requests.push(queued);
                     requests.len() - 1

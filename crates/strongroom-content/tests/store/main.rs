@@ -1,5 +1,6 @@
 //! What a content store promises, tried on backends that fail, crash, forget and interfere.
 
+mod arriving;
 mod cache;
 mod collector;
 mod content;
