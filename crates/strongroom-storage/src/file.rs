@@ -10,6 +10,7 @@ mod load;
 mod place;
 mod publish;
 mod reader;
+mod reserve;
 mod sharing;
 mod temporary;
 mod writer;
@@ -25,6 +26,7 @@ use futures::stream::BoxStream;
 pub use config::FileConfig;
 pub use copy::Onlooker;
 pub(crate) use copy::{Seen, look};
+pub(crate) use reserve::reserve;
 pub use sharing::Sharing;
 
 use crate::digest::DigestSet;

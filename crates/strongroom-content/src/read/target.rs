@@ -40,6 +40,8 @@ impl Inner {
             Body::Whole(nonce, _) => self.copy_whole(content, nonce, target, digests).await,
             // Out of order, no other digest can be computed.
             Body::Chunked(_) if digests.is_empty() => {
+                let (reserved, size) = (target.clone(), content.size);
+                unblock(move || Ok(reserved.reserve(size))).await?;
                 self.copy_chunks(self.chunks_of(content).await?, target).await?;
                 Ok(Some(Digests::default()))
             }

@@ -12,12 +12,14 @@ use super::Input;
 use crate::chunker::Chunker;
 use crate::config::ChunkSizes;
 
-/// How much a block holds, in bytes, or two of the largest chunks if that is more.
+/// How much is read into a block, in bytes, or two of the largest chunks if that is more.
 const BLOCK_BYTES: usize = 8 << 20;
 /// How many buffers are kept for what is stored next: what one object takes when it fills the packs that may be on their way.
 const KEPT_BUFFERS: usize = 16;
-/// How much of it is read and then looked at, in bytes: what fits a core's own cache.
-const READ_BYTES: usize = 256 << 10;
+/// How much of it is read at a time, in bytes.
+const READ_BYTES: usize = 1 << 20;
+/// A page of memory, in bytes: to copy to where one begins is slow on some processors (`ReadBuffer` says which).
+const PAGE_BYTES: usize = 4 << 10;
 
 /// A part of content: whole chunks, and what follows them, which comes again at the beginning of the next block.
 #[derive(Debug)]
@@ -40,14 +42,12 @@ impl Block {
     }
 }
 
-/// Content that is read into blocks and cut.
+/// Content that is read into blocks and cut: each on a thread of its own, one block while the next is read.
 pub(super) struct Blocks {
-    feed: Feed,
-    chunker: Chunker,
-    buffers: Buffers,
-    /// What follows the last cut.
-    rest: Bytes,
-    is_over: bool,
+    reader: Reader,
+    cutter: Cutter,
+    /// What was read and not cut.
+    ahead: Option<Piece>,
 }
 
 impl Blocks {
@@ -57,50 +57,101 @@ impl Blocks {
             Input::Bytes(bytes) => Feed::Pieces(Pieces { stream: stream::empty().boxed(), ready: [bytes].into() }),
             Input::Stream(stream) => Feed::Pieces(Pieces { stream, ready: VecDeque::new() }),
         };
-        Self { feed, chunker: Chunker::new(sizes), buffers, rest: Bytes::new(), is_over: false }
+        let reader = Reader { feed, buffers: buffers.clone(), is_over: false };
+        let cutter = Cutter { chunker: Chunker::new(sizes), buffers, rest: Bytes::new() };
+        Self { reader, cutter, ahead: None }
     }
 
     /// The next block; none at the end.
     ///
     /// # Errors
-    /// Those of the source.
-    pub(super) async fn next(mut self) -> Result<Option<(Block, Self)>> {
+    /// Those of the source, also where it is read ahead.
+    pub(super) async fn next(self) -> Result<Option<(Block, Self)>> {
+        let Self { reader, cutter, ahead } = self;
+        let (piece, reader) = match ahead {
+            Some(piece) => (Some(piece), reader),
+            None => reader.next().await?,
+        };
+        let Some(piece) = piece else { return Ok(None) };
+        let (cut, read) = futures::join!(unblock(move || Ok(cutter.cut(piece))), reader.next());
+        let ((block, cutter), (ahead, reader)) = (cut?, read?);
+        Ok(Some((block, Self { reader, cutter, ahead })))
+    }
+}
+
+/// Content of one block, with room before it for what follows the last cut of the block before.
+struct Piece {
+    buffer: ReadBuffer,
+    filled: usize,
+    /// Whether nothing follows.
+    is_last: bool,
+}
+
+/// Content that is read.
+struct Reader {
+    feed: Feed,
+    buffers: Buffers,
+    is_over: bool,
+}
+
+impl Reader {
+    /// The next piece; none at the end.
+    async fn next(mut self) -> Result<(Option<Piece>, Self)> {
         if self.is_over {
-            return Ok(None);
+            return Ok((None, self));
         }
         if let Feed::Pieces(pieces) = &mut self.feed {
-            pieces.gather(self.buffers.length - self.rest.len()).await?;
+            pieces.gather(self.buffers.length - self.buffers.room).await?;
         }
-        unblock(move || self.fill()).await
+        unblock(move || {
+            let piece = self.fill()?;
+            Ok((Some(piece), self))
+        })
+        .await
     }
 
     /// Blocks.
-    fn fill(mut self) -> Result<Option<(Block, Self)>> {
+    fn fill(&mut self) -> Result<Piece> {
         let mut buffer = self.buffers.take();
-        let again = self.rest.len();
-        buffer[..again].copy_from_slice(&self.rest);
-        let (mut filled, mut start) = (again, 0);
-        let mut chunks = Vec::new();
-        while filled < buffer.len() {
+        let mut filled = self.buffers.room;
+        while filled < buffer.len() && !self.is_over {
             let end = buffer.len().min(filled + READ_BYTES);
             let length = self.feed.read(&mut buffer[filled..end])?;
-            if length == 0 {
-                self.is_over = true;
-                break;
-            }
+            self.is_over = length == 0;
             filled += length;
-            while let Some(length) = self.chunker.next_end(&buffer[start..filled]) {
-                chunks.push(start..start + length);
-                start += length;
-            }
         }
-        if self.is_over && start < filled {
-            chunks.push(start..filled);
-            start = filled;
+        Ok(Piece { buffer, filled, is_last: self.is_over })
+    }
+}
+
+/// Content that is cut.
+struct Cutter {
+    chunker: Chunker,
+    buffers: Buffers,
+    /// What follows the last cut: shorter than the largest chunk.
+    rest: Bytes,
+}
+
+impl Cutter {
+    /// The next block, which goes on where the one before ended. Blocks.
+    fn cut(mut self, piece: Piece) -> (Block, Self) {
+        let Piece { mut buffer, filled, is_last } = piece;
+        let (again, room) = (self.rest.len(), self.buffers.room);
+        let begin = room - again;
+        buffer[begin..room].copy_from_slice(&self.rest);
+        let content = &buffer[begin..filled];
+        let (mut chunks, mut start) = (Vec::new(), 0);
+        while let Some(length) = self.chunker.next_end(&content[start..]) {
+            chunks.push(start..start + length);
+            start += length;
         }
-        let bytes = self.buffers.lend(buffer, filled);
+        if is_last && start < content.len() {
+            chunks.push(start..content.len());
+            start = content.len();
+        }
+        let bytes = self.buffers.lend(buffer, begin..filled);
         self.rest = bytes.slice(start..);
-        Ok(Some((Block { bytes, again, chunks }, self)))
+        (Block { bytes, again, chunks }, self)
     }
 }
 
@@ -171,6 +222,8 @@ impl Pieces {
 /// as hashing it, and allocators that serve many threads are slow to give so large pieces back.
 #[derive(Clone, Debug)]
 pub(crate) struct Buffers {
+    /// How much is left free at the beginning: at least the largest chunk.
+    room: usize,
     length: usize,
     free: Arc<Mutex<Vec<ReadBuffer>>>,
 }
@@ -178,8 +231,9 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// For content that is cut into chunks of these sizes.
     pub(crate) fn new(sizes: ChunkSizes) -> Self {
-        let largest = usize::try_from(sizes.maximum).unwrap_or(usize::MAX / 2);
-        Self { length: BLOCK_BYTES.max(2 * largest), free: Arc::default() }
+        let largest = usize::try_from(sizes.maximum).unwrap_or(usize::MAX / 4);
+        let room = largest.next_multiple_of(PAGE_BYTES);
+        Self { room, length: room + BLOCK_BYTES.max(2 * largest), free: Arc::default() }
     }
 
     fn take(&self) -> ReadBuffer {
@@ -187,22 +241,22 @@ impl Buffers {
         free.unwrap_or_else(|| ReadBuffer::new(self.length))
     }
 
-    /// The beginning of a buffer, to be read; when that is over, the buffer can be taken again.
-    fn lend(&self, buffer: ReadBuffer, length: usize) -> Bytes {
-        Bytes::from_owner(Lent { buffer, length, buffers: self.clone() })
+    /// A part of a buffer, to be read; when that is over, the buffer can be taken again.
+    fn lend(&self, buffer: ReadBuffer, part: Range<usize>) -> Bytes {
+        Bytes::from_owner(Lent { buffer, part, buffers: self.clone() })
     }
 }
 
 /// A buffer that is being read.
 struct Lent {
     buffer: ReadBuffer,
-    length: usize,
+    part: Range<usize>,
     buffers: Buffers,
 }
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer[..self.length]
+        &self.buffer[self.part.clone()]
     }
 }
 
@@ -258,7 +312,7 @@ mod tests {
             for input in [Input::Path(path), Input::Stream(stream::iter(odd).boxed())] {
                 let (chunks, buffers) = cut(input, &content).await;
                 assert!(chunks == expected, "{length} bytes");
-                assert!(buffers <= 2, "{buffers} buffers for one block at a time");
+                assert!(buffers <= 3, "{buffers} buffers for one block at a time and one ahead");
             }
         }
     }
@@ -266,15 +320,15 @@ mod tests {
     #[test]
     fn no_more_buffers_are_kept_than_one_object_takes() {
         let buffers = Buffers::new(SIZES);
-        let lent: Vec<Bytes> = (0..KEPT_BUFFERS + 3).map(|_| buffers.lend(buffers.take(), 1)).collect();
+        let lent: Vec<Bytes> = (0..KEPT_BUFFERS + 3).map(|_| buffers.lend(buffers.take(), 0..1)).collect();
         drop(lent);
         assert_eq!(buffers.free.lock().expect("nobody panics").len(), KEPT_BUFFERS);
     }
 
     #[tokio::test]
-    async fn a_stream_that_fails_fails_the_next_block() {
+    async fn a_stream_that_fails_fails_the_block_before_which_it_is_read() {
         let error = strongroom_storage::Error::missing("read", "the source");
-        let pieces = [Ok(Bytes::from(vec![1; BLOCK_BYTES])), Err(error)];
+        let pieces = [Ok(Bytes::from(vec![1; 2 * BLOCK_BYTES])), Err(error)];
         let blocks = Blocks::new(Input::Stream(stream::iter(pieces).boxed()), SIZES, Buffers::new(SIZES));
         let (_, blocks) = blocks.next().await.expect("readable").expect("a block");
         assert!(blocks.next().await.is_err());

@@ -1,14 +1,15 @@
 //! Objects as chunks that are cut by content.
 //!
-//! Three things go on at the same time, each on a thread where it may take its time: the next block is read and cut, the whole
-//! is hashed, and the chunks of the blocks before are hashed and compressed.
+//! Several things go on at the same time, each on a thread where it may take its time: a block is read, the one before is cut, the
+//! whole is hashed, and the chunks of the blocks before are hashed and compressed. None waits for another as long as there are
+//! blocks between them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::{BoxFuture, ready};
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::channel::mpsc;
+use futures::future::{try_join_all, try_join3};
+use futures::{SinkExt, StreamExt, TryStreamExt};
 use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, Hasher, Result, unblock};
 
 use super::blocks::{Block, Blocks};
@@ -17,21 +18,13 @@ use super::{ContentWriter, Input, Taken};
 use crate::chunk::Chunk;
 use crate::content::{Body, Content};
 use crate::record::Kind;
+use crate::session::Session;
 use crate::store::Inner;
 
 /// The chunks of how many blocks are hashed and compressed at once.
 const BLOCKS_AT_ONCE: usize = 2;
-
-type Work<T> = BoxFuture<'static, Result<T>>;
-
-/// Work on another thread, begun with at once.
-fn begin<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Work<T> {
-    let mut work = unblock(work).boxed();
-    match (&mut work).now_or_never() {
-        Some(done) => ready(done).boxed(),
-        None => work,
-    }
-}
+/// How many blocks wait for each of those who go over them, besides the one that they are at.
+const BLOCKS_WAITING: usize = 2;
 
 /// A chunk that was hashed; and compressed unless it seems to be there.
 struct Prepared {
@@ -57,15 +50,6 @@ impl Inner {
     }
 }
 
-/// An object on its way into chunks.
-struct Cutting {
-    /// One for each digest of the whole.
-    hashing: Vec<Work<Hasher>>,
-    size: u64,
-    preparing: VecDeque<Work<Vec<Prepared>>>,
-    chunks: Vec<Chunk>,
-}
-
 impl ContentWriter {
     /// Keeps content as chunks, of which those are stored that are not there.
     pub(super) async fn take_chunked(&mut self, input: Input, set: DigestSet) -> Result<Taken> {
@@ -73,29 +57,42 @@ impl ContentWriter {
             Input::Stream(stream) => Input::Stream(self.with_beats(stream)),
             input => input,
         };
-        let hashing = Hasher::new(set).split().into_iter().map(|hasher| ready(Ok(hasher)).boxed()).collect();
-        let mut cutting = Cutting { hashing, size: 0, preparing: VecDeque::new(), chunks: Vec::new() };
-        let mut next = Blocks::new(input, self.store.descriptor.chunk_bytes, self.store.buffers.clone()).next().await?;
-        while let Some((block, blocks)) = next {
-            let (placed, read) = futures::join!(self.take_block(&mut cutting, block), blocks.next());
-            placed?;
-            next = read?;
-        }
-        let Cutting { hashing, size, mut preparing, mut chunks } = cutting;
-        while let Some(prepared) = preparing.pop_front() {
-            self.add_chunks(prepared.await?, &mut chunks).await?;
-        }
+        let blocks = Blocks::new(input, self.store.descriptor.chunk_bytes, self.store.buffers.clone());
+        let (to_place, placing) = queue();
+        let (to_hash, hashing): (Vec<_>, Vec<_>) = Hasher::new(set)
+            .split()
+            .into_iter()
+            .map(|hasher| {
+                let (to_hash, pieces) = queue();
+                (to_hash, hash_all(hasher, pieces))
+            })
+            .unzip();
+        let reading = read_all(blocks, self.session.clone(), to_hash, to_place);
+        let (size, hashed, chunks) = try_join3(reading, try_join_all(hashing), self.place_all(placing)).await?;
         self.store.catalog.note_size(size);
-        let mut digests = Digests::default();
-        for hasher in hashing {
-            digests = digests.or(hasher.await?.finish());
-        }
+        let digests = hashed.into_iter().fold(Digests::default(), Digests::or);
         let digest = digests.blake3.unwrap_or_else(|| Digest::of(b""));
         let body = match chunks[..] {
             [chunk] => Body::Packed(chunk.place),
             _ => Body::Chunked(self.place_list(Kind::ChunkList, &digest, chunks).await?),
         };
         Ok(Taken { content: Content { digest, size, body }, digests })
+    }
+
+    async fn place_all(&mut self, blocks: mpsc::Receiver<Block>) -> Result<Vec<Chunk>> {
+        let store = self.store.clone();
+        let prepare = move |block: Block| {
+            let store = Arc::clone(&store);
+            unblock(move || Ok(store.prepare_block(&block)))
+        };
+        let mut prepared = blocks.map(prepare).buffered(BLOCKS_AT_ONCE);
+        let mut chunks = Vec::new();
+        while let Some(block) = prepared.try_next().await? {
+            for chunk in block {
+                chunks.push(self.add_chunk(chunk).await?);
+            }
+        }
+        Ok(chunks)
     }
 
     /// A stream that gives a sign of life with each piece: it may take its time until there is a block of them.
@@ -108,35 +105,6 @@ impl ContentWriter {
         stream.and_then(with_beat).boxed()
     }
 
-    /// Begins to hash a block, and adds the chunks of an earlier one if there are many.
-    async fn take_block(&mut self, cutting: &mut Cutting, block: Block) -> Result<()> {
-        self.session.beat().await?;
-        let bytes = block.new_bytes();
-        cutting.size += bytes.len() as u64;
-        let store = Arc::clone(&self.store);
-        cutting.preparing.push_back(begin(move || Ok(store.prepare_block(&block))));
-        for hashing in &mut cutting.hashing {
-            let (mut hasher, bytes) = ((&mut *hashing).await?, bytes.clone());
-            *hashing = begin(move || {
-                hasher.update(&bytes);
-                Ok(hasher)
-            });
-        }
-        while cutting.preparing.len() > BLOCKS_AT_ONCE {
-            if let Some(prepared) = cutting.preparing.pop_front() {
-                self.add_chunks(prepared.await?, &mut cutting.chunks).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn add_chunks(&mut self, prepared: Vec<Prepared>, chunks: &mut Vec<Chunk>) -> Result<()> {
-        for chunk in prepared {
-            chunks.push(self.add_chunk(chunk).await?);
-        }
-        Ok(())
-    }
-
     async fn add_chunk(&mut self, Prepared { digest, bytes, item }: Prepared) -> Result<Chunk> {
         let size = u32::try_from(bytes.len()).expect("a chunk has a bound that 32 bits hold");
         let place = match (self.find_chunk(&digest, bytes.len()).await?, item) {
@@ -146,4 +114,44 @@ impl ContentWriter {
         };
         Ok(Chunk { digest, size, place })
     }
+}
+
+/// What is to be gone over, in order: its sender waits while there is as much as may wait.
+fn queue<T>() -> (mpsc::Sender<T>, mpsc::Receiver<T>) {
+    // A sender has a place of its own.
+    mpsc::channel(BLOCKS_WAITING - 1)
+}
+
+/// Reads all and hands it on. Returns how many bytes it is.
+async fn read_all(
+    blocks: Blocks,
+    session: Arc<Session>,
+    mut to_hash: Vec<mpsc::Sender<Bytes>>,
+    mut to_place: mpsc::Sender<Block>,
+) -> Result<u64> {
+    let mut size = 0;
+    let mut next = blocks.next().await?;
+    while let Some((block, blocks)) = next {
+        session.beat().await?;
+        let bytes = block.new_bytes();
+        size += bytes.len() as u64;
+        // Nobody who is to get it goes away before all is over, unless something has failed: then this is dropped too.
+        for to_hash in &mut to_hash {
+            to_hash.send(bytes.clone()).await.unwrap_or_default();
+        }
+        to_place.send(block).await.unwrap_or_default();
+        next = blocks.next().await?;
+    }
+    Ok(size)
+}
+
+async fn hash_all(mut hasher: Hasher, mut pieces: mpsc::Receiver<Bytes>) -> Result<Digests> {
+    while let Some(piece) = pieces.next().await {
+        hasher = unblock(move || {
+            hasher.update(&piece);
+            Ok(hasher)
+        })
+        .await?;
+    }
+    Ok(hasher.finish())
 }

@@ -50,6 +50,7 @@ fn copy_file(opened: &OpenFile, target: &TargetFile, digests: DigestSet) -> Resu
             copied += bytes.len() as u64;
             Ok(())
         };
+        target.reserve(size);
         if size >= LARGE_BYTES {
             copy(read, write, landed, onlookers.collect(), None::<fn() -> Result<()>>)?;
         } else {

@@ -11,6 +11,7 @@ use futures::future::{Either, select};
 
 use super::copy::{CLONE_BYTES, COPY_BYTES, LARGE_BYTES, Onlooker, Seen, copy, each_piece, look, show};
 use super::place::Place;
+use super::reserve::reserve;
 use super::temporary::Temporary;
 use crate::digest::{Digests, Hasher};
 use crate::error::{Error, Result};
@@ -66,8 +67,8 @@ struct Job {
 impl Job {
     async fn run(self, source: Source) -> Result<Stored> {
         match source {
-            Source::Bytes(bytes) => unblock(move || self.begin()?.write_all(&[bytes])?.publish()).await,
-            Source::Pieces(pieces) => unblock(move || self.begin()?.write_all(&pieces)?.publish()).await,
+            Source::Bytes(bytes) => unblock(move || self.store_pieces(&[bytes])).await,
+            Source::Pieces(pieces) => unblock(move || self.store_pieces(&pieces)).await,
             Source::Path(path) => unblock(move || self.store_path(&path)).await,
             Source::Stream(stream) => self.store_stream(stream).await,
         }
@@ -81,6 +82,12 @@ impl Job {
         let temporary = Temporary::create(&self.place, location)?;
         let watch = Watch { hashers: Hasher::new(self.options.digests).split(), target: self.target, size: 0 };
         Ok(Writing { temporary, options: self.options, watch })
+    }
+
+    fn store_pieces(self, pieces: &[Bytes]) -> Result<Stored> {
+        let writing = self.begin()?;
+        reserve(writing.temporary.file(), pieces.iter().map(|piece| piece.len() as u64).sum());
+        writing.write_all(pieces)?.publish()
     }
 
     /// Writes one batch while the next one is gathered. No thread waits for the stream: one that needs a thread itself might
@@ -112,9 +119,11 @@ impl Job {
             source.check_unchanged()?;
             writing.see_copy(&path.path, size)?;
         } else if size >= LARGE_BYTES {
+            reserve(writing.temporary.file(), size);
             writing.copy(&mut source)?;
             source.finish()?;
         } else {
+            reserve(writing.temporary.file(), size);
             each_piece(size, |buffer| source.read(buffer), |bytes| writing.write(bytes))?;
             source.finish()?;
         }
