@@ -41,7 +41,11 @@ impl Inner {
             // Out of order, no other digest can be computed.
             Body::Chunked(_) if digests.is_empty() => {
                 let (reserved, size) = (target.clone(), content.size);
-                unblock(move || Ok(reserved.reserve(size))).await?;
+                unblock(move || {
+                    reserved.reserve(size);
+                    Ok(())
+                })
+                .await?;
                 self.copy_chunks(self.chunks_of(content).await?, target).await?;
                 Ok(Some(Digests::default()))
             }

@@ -2,10 +2,12 @@
 //! made durable on another, so that all of it takes little longer than the slowest.
 //!
 //! Who looks reads what has landed by himself. That is one more copy out of the page cache, but each thread has its own buffer
-//! then, which stays in its core's own cache: to hand buffers from one core to another took twice as long.
+//! then, which stays in its core's own cache: to hand buffers from one core to another took twice as long. Where there are fewer
+//! processors than would have something to do, the thread that writes looks too, at what it has in its buffer.
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +27,11 @@ pub(super) const LARGE_BYTES: u64 = 8 << 20;
 pub(super) const CLONE_BYTES: u64 = 1 << 20;
 /// After how many bytes they are begun to be made durable: what is written while others are still read need not be waited for
 /// at the end.
-const SYNC_BYTES: usize = 64 << 20;
+const SYNC_BYTES: usize = 16 << 20;
+
+/// How many pieces the copy is ahead of those who look at it, at most. A digest may take longer than all the rest: it gets a
+/// processor for itself while the others wait for it.
+const AHEAD: usize = 64;
 
 /// Somebody who sees all bytes, piece by piece, in order.
 pub type Onlooker<'a> = Box<dyn FnMut(&[u8]) + Send + 'a>;
@@ -61,7 +67,8 @@ impl Seen<'_> {
 }
 
 /// Reads pieces to their end and writes each. What was written is in `landed`, from its beginning on, where each onlooker sees it
-/// on a thread of its own. `sync` is called on another one now and then, if there is any.
+/// on a thread of its own; the first of them here, if the machine has not so many processors. `sync` is called on another one now
+/// and then, if there is any.
 ///
 /// # Errors
 /// The first of those of `read` and `write`; else one of those of `sync`, or of reading what has landed.
@@ -69,15 +76,18 @@ pub(super) fn copy(
     mut read: impl FnMut(&mut [u8]) -> Result<usize>,
     mut write: impl FnMut(&[u8]) -> Result<()>,
     landed: Seen<'_>,
-    onlookers: Vec<Onlooker<'_>>,
+    mut onlookers: Vec<Onlooker<'_>>,
     sync: Option<impl Fn() -> Result<()> + Send>,
 ) -> Result<()> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let others = onlookers.split_off(onlookers.len().saturating_sub(processors - 1));
+    let mut here = onlookers;
     let given_up = AtomicBool::new(false);
     thread::scope(|scope| {
-        let mut waiting = Vec::with_capacity(onlookers.len());
-        let mut looking = Vec::with_capacity(onlookers.len());
-        for mut see in onlookers {
-            let (tell, told) = mpsc::channel::<u64>();
+        let mut waiting = Vec::with_capacity(others.len());
+        let mut looking = Vec::with_capacity(others.len());
+        for mut see in others {
+            let (tell, told) = mpsc::sync_channel::<u64>(AHEAD);
             waiting.push(tell);
             let given_up = &given_up;
             looking.push(spawn(scope, move || {
@@ -102,6 +112,7 @@ pub(super) fn copy(
                     return Ok(());
                 }
                 write(&buffer[..length])?;
+                here.iter_mut().for_each(|see| see(&buffer[..length]));
                 end += length as u64;
                 unsynced += length;
                 if unsynced >= SYNC_BYTES && tell.try_send(()).is_ok() {

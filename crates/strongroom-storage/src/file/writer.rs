@@ -175,7 +175,7 @@ impl Watch {
         }
     }
 
-    /// The count of bytes, and those who see all of them, which can do so side by side.
+    /// The count of bytes, and those who see all of them, which can do so side by side; the fastest first, as far as is known.
     fn onlookers(&mut self) -> (&mut u64, Vec<Onlooker<'_>>) {
         let hashers =
             self.hashers.iter_mut().map(|hasher| Box::new(|bytes: &[u8]| hasher.update(bytes)) as Onlooker<'_>);
@@ -183,7 +183,7 @@ impl Watch {
             Target::Namer(namer) => Some(Box::new(|bytes: &[u8]| namer.update(bytes)) as Onlooker<'_>),
             Target::Location(_) => None,
         };
-        (&mut self.size, hashers.chain(namer).collect())
+        (&mut self.size, namer.into_iter().chain(hashers).collect())
     }
 }
 
