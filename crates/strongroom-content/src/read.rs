@@ -72,37 +72,38 @@ impl Inner {
         }
         let store = self.clone();
         stream::iter(neighbours(wanted, 0, FETCH_BYTES))
-            .map(move |group| store.clone().fetch(group))
+            .map(move |group| store.clone().fetch(vec![group]))
             .buffered(FETCHES_AT_ONCE)
             .flat_map(stream::iter)
             .boxed()
     }
 
-    /// Neighbouring chunks by one request, verified. One that is not where it was, or is damaged there, is looked for elsewhere.
-    pub(crate) async fn fetch(self: Arc<Self>, group: Vec<Wanted>) -> Vec<Result<Bytes>> {
-        let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else { return Vec::new() };
-        let (start, end) = (first.place.offset, last.place.offset + u64::from(last.place.stored));
-        let checked = match self.packs.read(&first.place.pack, start..end).await {
-            Ok(stored) => {
-                let chunks: Vec<Chunk> = group.iter().map(|(chunk, _)| *chunk).collect();
-                let check = move || {
-                    let one = |chunk: &Chunk| {
-                        let from = to_usize(chunk.place.offset - start);
-                        let to = from + to_usize(chunk.place.stored.into());
-                        (to <= stored.len())
-                            .then(|| stored.slice(from..to))
-                            .and_then(|stored| check_chunk(chunk, stored))
-                    };
-                    Ok(chunks.iter().map(one).collect())
-                };
-                if end - start > UNBLOCK_BYTES { unblock(check).await } else { check() }
-            }
-            Err(error) => Err(error),
+    /// Chunks, each group of neighbours by one request, verified. One that is not where it was, or is damaged there, is looked for
+    /// elsewhere.
+    pub(crate) async fn fetch(self: Arc<Self>, groups: Vec<Vec<Wanted>>) -> Vec<Result<Bytes>> {
+        let mut read: Vec<(Chunk, Option<Bytes>)> = Vec::with_capacity(groups.iter().map(Vec::len).sum());
+        let mut size = 0;
+        for group in &groups {
+            let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else { continue };
+            let (start, end) = (first.place.offset, last.place.offset + u64::from(last.place.stored));
+            size += end - start;
+            // What can't be had together is tried one by one, and found elsewhere or gives its own error.
+            let stored = self.packs.read(&first.place.pack, start..end).await.ok();
+            read.extend(group.iter().map(|(chunk, _)| {
+                let from = to_usize(chunk.place.offset - start);
+                let to = from + to_usize(chunk.place.stored.into());
+                (*chunk, stored.as_ref().filter(|stored| to <= stored.len()).map(|stored| stored.slice(from..to)))
+            }));
+        }
+        let count = read.len();
+        let check = move || {
+            let one = |(chunk, stored): (Chunk, Option<Bytes>)| stored.and_then(|stored| check_chunk(&chunk, stored));
+            Ok(read.into_iter().map(one).collect::<Vec<Option<Bytes>>>())
         };
-        // What can't be had together is tried one by one, and found elsewhere or gives its own error.
-        let checked: Vec<Option<Bytes>> = checked.unwrap_or_else(|_| vec![None; group.len()]);
-        let mut pieces = Vec::with_capacity(group.len());
-        for ((chunk, cut), bytes) in group.into_iter().zip(checked) {
+        let checked = if size > UNBLOCK_BYTES { unblock(check).await } else { check() };
+        let checked = checked.unwrap_or_else(|_| vec![None; count]);
+        let mut pieces = Vec::with_capacity(count);
+        for ((chunk, cut), bytes) in groups.into_iter().flatten().zip(checked) {
             let bytes = match bytes {
                 Some(bytes) => Ok(bytes),
                 None => self.read_chunk(&chunk).await,

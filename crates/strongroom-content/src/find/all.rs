@@ -12,14 +12,16 @@ use crate::codec::Decoded;
 use crate::content::Body;
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
-use crate::read::neighbours;
+use crate::read::{Wanted, neighbours};
 use crate::run::EntryRef;
 use crate::store::ContentStorage;
 
-/// How many requests are under way at once.
-const READS_AT_ONCE: usize = 2;
+/// How many batches are read and verified at once.
+const READS_AT_ONCE: usize = 4;
 /// How much is fetched by one request, in bytes. Who keeps one object keeps all of it in memory.
 const FETCH_BYTES: u64 = 1 << 20;
+/// Groups of so many bytes together are verified together, on another thread while the next ones are read.
+const VERIFIED_BYTES: u64 = 256 << 10;
 /// Two objects with no more than this between them are fetched together, in bytes.
 const GAP_BYTES: u64 = 16 << 10;
 
@@ -100,14 +102,14 @@ impl ContentStorage {
         let whole = |chunk: &Chunk| 0..usize::try_from(chunk.size).unwrap_or(usize::MAX);
         let wanted = packed.iter().map(|(_, chunk, _)| (*chunk, whole(chunk))).collect();
         let mut packed = packed.into_iter();
-        let groups: Vec<_> = neighbours(wanted, GAP_BYTES, FETCH_BYTES)
+        let batches: Vec<_> = together(neighbours(wanted, GAP_BYTES, FETCH_BYTES))
             .into_iter()
-            .map(|group| (packed.by_ref().take(group.len()).collect::<Vec<_>>(), group))
+            .map(|groups| (packed.by_ref().take(groups.iter().map(Vec::len).sum()).collect::<Vec<_>>(), groups))
             .collect();
         let store = self.inner.clone();
-        let together = stream::iter(groups)
-            .map(move |(objects, group)| {
-                let fetched = store.clone().fetch(group);
+        let together = stream::iter(batches)
+            .map(move |(objects, groups)| {
+                let fetched = store.clone().fetch(groups);
                 async move {
                     let named = objects.into_iter().zip(fetched.await).map(|((position, _, object), bytes)| {
                         (position, bytes.map_err(|error| error.in_operation("load", object.location())))
@@ -121,4 +123,20 @@ impl ContentStorage {
             .then(|(position, object)| async move { (position, object.load_bytes(ByteRange::All).await) });
         together.chain(alone).boxed()
     }
+}
+
+/// Groups by how they are verified together.
+fn together(groups: Vec<Vec<Wanted>>) -> Vec<Vec<Vec<Wanted>>> {
+    let mut batches = Vec::new();
+    let (mut batch, mut size) = (Vec::new(), 0);
+    for group in groups {
+        size += group.iter().map(|(chunk, _)| u64::from(chunk.size)).sum::<u64>();
+        batch.push(group);
+        if size >= VERIFIED_BYTES {
+            batches.push(std::mem::take(&mut batch));
+            size = 0;
+        }
+    }
+    batches.push(batch);
+    batches
 }
