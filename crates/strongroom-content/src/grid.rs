@@ -5,7 +5,8 @@
 //! (O'Connor, Aumasson, Neves, Wilcox-O'Hearn: "BLAKE3", section 2.1; `blake3::hazmat`).
 
 use blake3::hazmat::{self, HasherExt, Mode};
-use strongroom_storage::Digest;
+use futures::TryStreamExt;
+use strongroom_storage::{ByteStream, Digest, Result, unblock};
 
 use crate::chunk::{Cell, GRID_BYTES};
 use crate::content::cell_count;
@@ -40,6 +41,21 @@ impl GridHasher {
             self.size += now.len() as u64;
             bytes = later;
         }
+    }
+
+    /// Takes all that a stream gives, on a thread where that may take its time.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub(crate) async fn read(mut self, mut stream: ByteStream) -> Result<Self> {
+        while let Some(bytes) = stream.try_next().await? {
+            self = unblock(move || {
+                self.update(&bytes);
+                Ok(self)
+            })
+            .await?;
+        }
+        Ok(self)
     }
 
     /// The file's digest, its size in bytes, and its cells (none if there is at most one).

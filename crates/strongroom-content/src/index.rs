@@ -140,7 +140,7 @@ impl Directory {
             return Err(Malformed("a block in it does not match its checksum"));
         }
         let records = Records::read(bytes, self.packs.len())?;
-        if records.row(0).is_none_or(|first| first[..8] != self.row(block)[..8]) {
+        if records.row(0).is_none_or(|first| first.digest()[..8] != self.row(block)[..8]) {
             return Err(Malformed("a block in it does not begin as its directory says"));
         }
         Ok(records)

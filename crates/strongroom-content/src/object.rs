@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use strongroom_storage::{
     ByteRange, Copied, Digest, DigestSet, Digests, Error, Hasher, Loaded, LocalPath, Location, Result, TargetFile,
     unblock,
@@ -93,16 +92,8 @@ impl ObjectRef {
         if wanted.is_empty() {
             return Ok(known);
         }
-        let mut hasher = Hasher::new(wanted);
-        let mut stream = self.load(ByteRange::All).await?.into_stream();
-        while let Some(bytes) = stream.try_next().await? {
-            hasher = unblock(move || {
-                hasher.update(&bytes);
-                Ok(hasher)
-            })
-            .await?;
-        }
-        let digests = known.or(hasher.finish());
+        let stream = self.load(ByteRange::All).await?.into_stream();
+        let digests = known.or(Hasher::new(wanted).read(stream).await?.finish());
         self.store.cache.remember(&self.digest(), &digests).await;
         Ok(digests)
     }

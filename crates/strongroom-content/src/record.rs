@@ -76,6 +76,44 @@ impl Record {
     }
 }
 
+/// The encoded form of a record, of which parts are looked at without decoding all of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a>(&'a [u8; RECORD_BYTES]);
+
+/// Where they stand in it, in bytes from its beginning.
+const SIZE_AT: usize = Digest::BYTES + 12;
+const PACK_AT: usize = SIZE_AT + 4;
+const KIND_AT: usize = PACK_AT + 4;
+
+impl Row<'_> {
+    pub(crate) fn digest(self) -> [u8; Digest::BYTES] {
+        self.part(0)
+    }
+
+    pub(crate) fn size(self) -> u32 {
+        u32::from_le_bytes(self.part(SIZE_AT))
+    }
+
+    pub(crate) fn pack(self) -> u32 {
+        u32::from_le_bytes(self.part(PACK_AT))
+    }
+
+    pub(crate) fn is_chunk_list(self) -> bool {
+        self.0[KIND_AT] == Kind::ChunkList as u8
+    }
+
+    /// The same in another of the index's packs.
+    pub(crate) fn in_pack(self, pack: u32) -> [u8; RECORD_BYTES] {
+        let mut row = *self.0;
+        row[PACK_AT..KIND_AT].copy_from_slice(&pack.to_le_bytes());
+        row
+    }
+
+    fn part<const N: usize>(self, at: usize) -> [u8; N] {
+        *self.0[at..].first_chunk().expect("each part lies within the row")
+    }
+}
+
 /// Sorts records by digest and encodes them.
 pub(crate) fn encode_records(records: &mut [Record], out: &mut Encoder) {
     records.sort_unstable_by_key(|record| (record.digest, record.pack, record.offset));
@@ -142,8 +180,8 @@ impl Records {
     }
 
     /// The encoded form of one.
-    pub(crate) fn row(&self, row: usize) -> Option<&[u8; RECORD_BYTES]> {
-        self.0.get(row * RECORD_BYTES..)?.first_chunk()
+    pub(crate) fn row(&self, row: usize) -> Option<Row<'_>> {
+        self.0.get(row * RECORD_BYTES..)?.first_chunk().map(Row)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Record> + '_ {
@@ -171,7 +209,7 @@ impl Records {
     }
 
     pub(crate) fn get(&self, row: usize) -> Option<Record> {
-        Record::decode(self.row(row)?).ok()
+        Record::decode(self.row(row)?.0).ok()
     }
 }
 

@@ -1,9 +1,14 @@
 //! Digests of content, computed while its bytes stream past.
 
 use std::fmt;
+use std::pin::pin;
 use std::str::FromStr;
 
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt};
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::unblock;
 
 macro_rules! digest_type {
     ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
@@ -204,6 +209,22 @@ impl Hasher {
         if let Some(hasher) = &mut self.sha256 {
             hasher.update(bytes);
         }
+    }
+
+    /// Takes all that a stream gives, on a thread where that may take its time.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub async fn read(mut self, stream: impl Stream<Item = Result<Bytes>>) -> Result<Self> {
+        let mut stream = pin!(stream);
+        while let Some(bytes) = stream.try_next().await? {
+            self = unblock(move || {
+                self.update(&bytes);
+                Ok(self)
+            })
+            .await?;
+        }
+        Ok(self)
     }
 
     /// A hasher for each digest, so that they can be computed side by side, the fastest first. Theirs are put together by

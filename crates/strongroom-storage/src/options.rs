@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use crate::digest::{DigestSet, Digests};
@@ -233,12 +232,4 @@ impl fmt::Debug for LocalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("LocalPath").field(&self.path).finish()
     }
-}
-
-/// Shows every piece of a stream to `each`.
-pub(crate) async fn drain(mut stream: ByteStream, mut each: impl FnMut(&[u8]) + Send) -> Result<()> {
-    while let Some(bytes) = stream.try_next().await? {
-        each(&bytes);
-    }
-    Ok(())
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{
     ByteRange, ByteStream, Capabilities, Copied, ListOptions, ListedObject, Listing, LoadOptions, Loaded, LocalPath,
-    Metadata, StoreItem, StoreOptions, Stored, drain,
+    Metadata, StoreItem, StoreOptions, Stored,
 };
 use crate::source::{Source, SourceFile};
 use crate::target::{NewFile, TargetFile};
@@ -171,9 +171,8 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
         if wanted.is_empty() {
             return Ok(known);
         }
-        let mut hasher = Hasher::new(wanted);
-        drain(self.load_stream(location).await?, |bytes| hasher.update(bytes)).await?;
-        Ok(known.or(hasher.finish()))
+        let stream = self.load_stream(location).await?;
+        Ok(known.or(Hasher::new(wanted).read(stream).await?.finish()))
     }
 
     /// The MD5 of the object at `location`, in hexadecimal.

@@ -94,8 +94,8 @@ impl Merge {
     /// Puts the next record of an input in its place among those of the others.
     fn offer(&mut self, index: usize) {
         let input = &self.inputs[index];
-        match input.records.row(input.row).and_then(|row| row.first_chunk()) {
-            Some(digest) => self.next.push(Reverse((*digest, index))),
+        match input.records.row(input.row) {
+            Some(row) => self.next.push(Reverse((row.digest(), index))),
             None if input.file.as_ref().is_some_and(|(file, read)| *read < file.directory.blocks()) => {
                 self.hungry.push(index);
             }
@@ -109,8 +109,7 @@ impl Merge {
             let Some(Reverse((_, index))) = self.next.pop() else { return (self.builder.finish(), None) };
             let input = &mut self.inputs[index];
             if let Some(row) = input.records.row(input.row)
-                && let Some(pack) = row[48..].first_chunk().map(|pack| u32::from_le_bytes(*pack))
-                && let Some(Some(pack)) = usize::try_from(pack).ok().and_then(|pack| input.packs.get(pack))
+                && let Some(Some(pack)) = usize::try_from(row.pack()).ok().and_then(|pack| input.packs.get(pack))
             {
                 self.builder.push(row, *pack);
             }

@@ -11,7 +11,7 @@ use crate::codec::Encoder;
 use crate::envelope::{self, MAGIC_BYTES};
 use crate::filter::FilterWriter;
 use crate::nonce::Nonce;
-use crate::record::{Kind, RECORD_BYTES};
+use crate::record::{RECORD_BYTES, Row};
 
 /// How many chunks the object has whose chunk list has `size` bytes.
 pub(crate) fn chunk_count(size: u32) -> u32 {
@@ -48,20 +48,15 @@ impl Builder {
         }
     }
 
-    /// Adds the next record, in its encoded form, with `pack` in the place of its pack.
-    pub(crate) fn push(&mut self, row: &[u8; RECORD_BYTES], pack: u32) {
-        let (Some(digest), Some(size)) = (row.first_chunk::<{ Digest::BYTES }>(), row[44..].first_chunk()) else {
-            return;
-        };
-        self.filter.insert(&Digest::from_bytes(*digest));
-        if row[52] == Kind::ChunkList as u8 {
-            self.chunk_counts.insert(chunk_count(u32::from_le_bytes(*size)));
+    /// Adds the next record, with `pack` in the place of its pack.
+    pub(crate) fn push(&mut self, row: Row<'_>, pack: u32) {
+        self.filter.insert(&Digest::from_bytes(row.digest()));
+        if row.is_chunk_list() {
+            self.chunk_counts.insert(chunk_count(row.size()));
         }
-        self.pending.extend_from_slice(row);
-        let end = self.pending.len();
-        self.pending[end - RECORD_BYTES + 48..end - RECORD_BYTES + 52].copy_from_slice(&pack.to_le_bytes());
+        self.pending.extend_from_slice(&row.in_pack(pack));
         self.count += 1;
-        if end - self.block == BLOCK_BYTES {
+        if self.pending.len() - self.block == BLOCK_BYTES {
             self.close_block();
         }
     }

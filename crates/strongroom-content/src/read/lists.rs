@@ -1,7 +1,6 @@
 //! The lists that belong to objects: with the entry, in a pack, or computed from the file itself.
 
-use futures::TryStreamExt;
-use strongroom_storage::{ByteRange, Digest, Result, unblock};
+use strongroom_storage::{ByteRange, Digest, Result};
 
 use super::{damaged, is_absent};
 use crate::chunk::{Cell, Chunk, List, ListItem, Place, decode_list_body};
@@ -63,16 +62,8 @@ impl Inner {
     pub(crate) async fn cells_from_file(&self, content: &Content, nonce: &Nonce) -> Result<Option<Vec<Cell>>> {
         let location = paths::whole_file(&content.digest, nonce)?;
         let read = async {
-            let mut stream = self.backend.load(&location, ByteRange::All).await?.into_stream();
-            let mut hasher = GridHasher::new();
-            while let Some(bytes) = stream.try_next().await? {
-                hasher = unblock(move || {
-                    hasher.update(&bytes);
-                    Ok(hasher)
-                })
-                .await?;
-            }
-            Ok(hasher)
+            let stream = self.backend.load(&location, ByteRange::All).await?.into_stream();
+            GridHasher::new().read(stream).await
         };
         let hasher = match read.await {
             Ok(hasher) => hasher,

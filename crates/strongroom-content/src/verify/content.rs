@@ -179,24 +179,11 @@ async fn check_file(store: &Inner, digest: Digest, nonce: Nonce, data: bool) -> 
             Err(error) => broken(error, &location),
         };
     }
-    let mut stream = match store.backend.load_stream(&location).await {
-        Ok(stream) => stream,
+    let read = async { GridHasher::new().read(store.backend.load_stream(&location).await?).await };
+    let hasher = match read.await {
+        Ok(hasher) => hasher,
         Err(error) => return broken(error, &location),
     };
-    let mut hasher = GridHasher::new();
-    loop {
-        match stream.try_next().await {
-            Ok(Some(bytes)) => {
-                hasher = unblock(move || {
-                    hasher.update(&bytes);
-                    Ok(hasher)
-                })
-                .await?;
-            }
-            Ok(None) => break,
-            Err(error) => return broken(error, &location),
-        }
-    }
     let (found, size, _) = hasher.finish();
     if found == digest {
         return Ok(Checked { health: Ok(size), problems: Vec::new(), bytes_read: size });

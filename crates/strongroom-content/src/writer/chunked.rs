@@ -14,6 +14,7 @@ use strongroom_storage::{ByteStream, Digest, DigestSet, Digests, Hasher, Result,
 
 use super::blocks::{Block, Blocks};
 use super::packer::Item;
+use super::prepare::Known;
 use super::{ContentWriter, Input, Taken};
 use crate::chunk::Chunk;
 use crate::content::{Body, Content};
@@ -38,15 +39,16 @@ impl Inner {
     /// of its own, so that no block is kept for the sake of a few.
     fn prepare_block(&self, block: &Block) -> Vec<Prepared> {
         let hashed: Vec<(Digest, Bytes)> = block.chunks().map(|bytes| (Digest::of(&bytes), bytes)).collect();
-        let kept: Vec<Option<bool>> = hashed.iter().map(|(digest, _)| self.seems_kept(digest)).collect();
-        let all_new = !kept.contains(&Some(true));
-        let prepare = |((digest, bytes), kept): ((Digest, Bytes), Option<bool>)| {
-            let bytes = if kept == Some(true) || all_new { bytes } else { Bytes::copy_from_slice(&bytes) };
+        let known: Vec<Known> = hashed.iter().map(|(digest, _)| self.looks_kept(digest)).collect();
+        let all_new = !known.iter().any(|known| matches!(known, Known::Kept));
+        let prepare = |((digest, bytes), known): ((Digest, Bytes), Known)| {
+            let stays = all_new || matches!(known, Known::Kept);
+            let bytes = if stays { bytes } else { Bytes::copy_from_slice(&bytes) };
             // Where an index file must be read to tell, it is compressed when that was done.
-            let item = (kept == Some(false)).then(|| self.item(Kind::Chunk, digest, bytes.clone()));
+            let item = matches!(known, Known::New).then(|| self.item(Kind::Chunk, digest, bytes.clone()));
             Prepared { digest, bytes, item }
         };
-        hashed.into_iter().zip(kept).map(prepare).collect()
+        hashed.into_iter().zip(known).map(prepare).collect()
     }
 }
 
@@ -64,13 +66,13 @@ impl ContentWriter {
             .into_iter()
             .map(|hasher| {
                 let (to_hash, pieces) = queue();
-                (to_hash, hash_all(hasher, pieces))
+                (to_hash, hasher.read(pieces.map(Ok)))
             })
             .unzip();
         let reading = read_all(blocks, self.session.clone(), to_hash, to_place);
         let (size, hashed, chunks) = try_join3(reading, try_join_all(hashing), self.place_all(placing)).await?;
         self.store.catalog.note_size(size);
-        let digests = hashed.into_iter().fold(Digests::default(), Digests::or);
+        let digests = hashed.into_iter().fold(Digests::default(), |known, hasher| known.or(hasher.finish()));
         let digest = digests.blake3.unwrap_or_else(|| Digest::of(b""));
         let body = match chunks[..] {
             [chunk] => Body::Packed(chunk.place),
@@ -143,15 +145,4 @@ async fn read_all(
         next = blocks.next().await?;
     }
     Ok(size)
-}
-
-async fn hash_all(mut hasher: Hasher, mut pieces: mpsc::Receiver<Bytes>) -> Result<Digests> {
-    while let Some(piece) = pieces.next().await {
-        hasher = unblock(move || {
-            hasher.update(&piece);
-            Ok(hasher)
-        })
-        .await?;
-    }
-    Ok(hasher.finish())
 }

@@ -52,8 +52,29 @@ pub(crate) struct Small {
     pub item: Option<Item>,
 }
 
-/// What one thread did with a source, and whether an index file must be read to tell if its content is there.
-type Looked = (Result<Prepared>, bool);
+/// What one thread did with a source.
+struct Looked {
+    prepared: Result<Prepared>,
+    /// Whether an index file must be read to tell if its content is there.
+    unsure: bool,
+}
+
+impl Looked {
+    /// There is no more to find out.
+    fn done(prepared: Result<Prepared>) -> Self {
+        Self { prepared, unsure: false }
+    }
+}
+
+/// What is known of content before it is placed.
+pub(super) enum Known {
+    /// It seems to be there.
+    Kept,
+    /// It is not.
+    New,
+    /// An index file must be read to tell.
+    Unsure,
+}
 
 impl Inner {
     /// Prepares sources; the results have their order.
@@ -80,15 +101,15 @@ impl Inner {
         let each = move || {
             let one = |(input, layout, digests): (Result<Input>, _, _)| match input {
                 Ok(input) => store.look_at(input, layout, digests),
-                Err(error) => (Err(error), false),
+                Err(error) => Looked::done(Err(error)),
             };
             opened.into_iter().map(one).collect::<Vec<_>>()
         };
         let looked = if work <= UNBLOCK_BYTES { each() } else { unblock(move || Ok(each())).await? };
-        if looked.iter().any(|(_, unread)| *unread) {
+        if looked.iter().any(|looked| looked.unsure) {
             return self.look_again(looked, work).await;
         }
-        Ok(looked.into_iter().map(|(prepared, _)| prepared).collect())
+        Ok(looked.into_iter().map(|looked| looked.prepared).collect())
     }
 
     /// Reads what is needed to tell which content is there, and compresses what is not.
@@ -96,18 +117,18 @@ impl Inner {
         let digests: Vec<Digest> = looked
             .iter()
             .filter_map(|looked| match looked {
-                (Ok(Prepared::Small(small)), true) => Some(small.digest),
+                Looked { prepared: Ok(Prepared::Small(small)), unsure: true } => Some(small.digest),
                 _ => None,
             })
             .collect();
         self.catalog.fetch(&digests).await;
         let store = self.clone();
         let each = move || {
-            let one = |(mut prepared, unread): Looked| {
-                if let (Ok(Prepared::Small(small)), true) = (&mut prepared, unread) {
-                    small.item = store.item_unless_kept(&small.digest, &small.bytes).unwrap_or_default();
+            let one = |mut looked: Looked| {
+                if let (Ok(Prepared::Small(small)), true) = (&mut looked.prepared, looked.unsure) {
+                    store.make_item(small);
                 }
-                prepared
+                looked.prepared
             };
             looked.into_iter().map(one).collect()
         };
@@ -119,39 +140,43 @@ impl Inner {
         let input = match input {
             Input::Path(source) => match read_small(source) {
                 Ok(input) => input,
-                Err(error) => return (Err(error), false),
+                Err(error) => return Looked::done(Err(error)),
             },
             input => input,
         };
         match input {
             Input::Bytes(bytes) if bytes.len() <= INLINE_MAX_BYTES && layout != Some(Layout::Whole) => {
                 let digests = Digests::of(&bytes, digests);
-                (Ok(Prepared::Inline(Taken { content: Content::inline(bytes), digests })), false)
+                Looked::done(Ok(Prepared::Inline(Taken { content: Content::inline(bytes), digests })))
             }
             Input::Bytes(bytes) if bytes.len() <= SMALL_MAX_BYTES && matches!(layout, None | Some(Layout::Auto)) => {
                 let digests = Digests::of(&bytes, digests);
                 let digest = digests.blake3.unwrap_or_else(|| Digest::of(&bytes));
-                let item = self.item_unless_kept(&digest, &bytes);
-                let unread = item.is_none();
-                (Ok(Prepared::Small(Small { digests, digest, bytes, item: item.unwrap_or_default() })), unread)
+                let mut small = Small { digests, digest, bytes, item: None };
+                let unsure = self.make_item(&mut small);
+                Looked { prepared: Ok(Prepared::Small(small)), unsure }
             }
-            input => (Ok(Prepared::Large(input, layout, digests)), false),
+            input => Looked::done(Ok(Prepared::Large(input, layout, digests))),
         }
     }
 
-    /// A chunk as it goes into a pack, or nothing if it seems to be there. None if an index file must be read to tell.
-    fn item_unless_kept(&self, digest: &Digest, bytes: &Bytes) -> Option<Option<Item>> {
-        let kept = self.seems_kept(digest)?;
-        Some((!kept).then(|| self.item(Kind::Chunk, *digest, bytes.clone())))
+    /// Makes the item for a pack if the content is not there. Returns whether an index file must be read to tell.
+    fn make_item(&self, small: &mut Small) -> bool {
+        let known = self.looks_kept(&small.digest);
+        small.item = matches!(known, Known::New).then(|| self.item(Kind::Chunk, small.digest, small.bytes.clone()));
+        matches!(known, Known::Unsure)
     }
 
-    /// Whether content of one chunk is there, as far as is known. If not, it will be needed compressed. None if an index file must
-    /// be read to tell.
-    pub(super) fn seems_kept(&self, digest: &Digest) -> Option<bool> {
+    /// Whether content of one chunk is there, as far as is known without reading. If not, it will be needed compressed.
+    pub(super) fn looks_kept(&self, digest: &Digest) -> Known {
         if self.packer.find(Kind::Chunk, digest, 0).is_some() || self.catalog.has_files_of(digest) {
-            return Some(true);
+            return Known::Kept;
         }
-        self.catalog.knows(Kind::Chunk, digest)
+        match self.catalog.knows(Kind::Chunk, digest) {
+            Some(true) => Known::Kept,
+            Some(false) => Known::New,
+            None => Known::Unsure,
+        }
     }
 
     /// Bytes as they go into a pack.

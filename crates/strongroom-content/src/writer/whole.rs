@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::future::try_join_all;
 use strongroom_storage::{
     ContentNamer, Digest, DigestSet, Digests, Error, ErrorKind, FileIdentity, Hasher, Location, Onlooker, PathSource,
@@ -289,16 +288,8 @@ impl ContentWriter {
     /// Digests of what is kept, by reading it.
     async fn digests_of(&self, content: &Content, set: DigestSet) -> Result<Digests> {
         let subject = format!("b3:{}", content.digest);
-        let mut stream = self.store.open_content(content, 0..content.size, &subject).await?;
-        let mut hasher = Hasher::new(set);
-        while let Some(bytes) = stream.try_next().await? {
-            hasher = unblock(move || {
-                hasher.update(&bytes);
-                Ok(hasher)
-            })
-            .await?;
-        }
-        Ok(hasher.finish())
+        let stream = self.store.open_content(content, 0..content.size, &subject).await?;
+        Ok(Hasher::new(set).read(stream).await?.finish())
     }
 
     /// A whole file of `size` bytes that can be relied on.
