@@ -96,9 +96,9 @@ impl ContentStorage {
         let mut report = VerifyReport::default();
         self.inner.check_store(&mut report).await?;
         // Names first: what a commit publishes while we read on is content that we have not looked for.
-        let needed = self.inner.check_names(&mut report).await?;
+        let roots = self.inner.check_names(&mut report).await?;
         let health = ContentHealth::check(&self.inner, &options, &mut report).await?;
-        self.inner.check_needed(needed, &health, &mut report).await?;
+        self.inner.check_needed(roots, &health, &mut report).await?;
         report.problems.sort_by(|a, b| (&a.file, &a.detail).cmp(&(&b.file, &b.detail)));
         Ok(report)
     }

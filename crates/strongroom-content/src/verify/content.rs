@@ -26,11 +26,14 @@ const READS_AT_ONCE: usize = 2;
 /// Which packs and files there are, and what is wrong with them.
 #[derive(Default)]
 pub(super) struct ContentHealth {
-    /// The sound chunks of each pack by their offsets; or why its index can't be read.
-    packs: HashMap<Nonce, Result<HashMap<u64, Digest>, String>>,
+    /// The sound chunks of each pack; or why its index can't be read.
+    packs: HashMap<Nonce, Result<Sound, String>>,
     /// The size of each file; or what is wrong with it.
     files: HashMap<(Digest, Nonce), Result<u64, String>>,
 }
+
+/// The sound chunks of a pack, in order of their offsets.
+type Sound = Vec<(u64, Digest)>;
 
 /// What reading one pack or file gave.
 struct Checked<T> {
@@ -74,7 +77,11 @@ impl ContentHealth {
     /// Whether the chunk, or the list of the object, with this digest is at this place, and sound as far as was looked.
     pub(super) fn has(&self, digest: &Digest, place: &Place) -> bool {
         let pack = self.packs.get(&place.pack).and_then(|pack| pack.as_ref().ok());
-        pack.and_then(|contents| contents.get(&place.offset)) == Some(digest)
+        let found = pack.and_then(|sound| {
+            let position = sound.binary_search_by_key(&place.offset, |(offset, _)| *offset).ok()?;
+            Some(sound[position].1)
+        });
+        found == Some(*digest)
     }
 
     /// `Missing` if the pack is lost in which something is, else `Corrupt`.
@@ -121,15 +128,16 @@ async fn list(store: &Inner, prefix: &str) -> Result<Vec<Location>> {
     store.backend.iter_contents(prefix).try_collect().await
 }
 
-async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<HashMap<u64, Digest>>> {
+async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<Sound>> {
     let location = paths::pack(&nonce)?;
     let records = match pack::read_index(&*store.backend, &nonce, &Cache::none()).await {
         Ok(records) => records,
         Err(error) => return broken(error, &location),
     };
     if !data {
-        let chunks = records.iter().map(|record| (record.offset, record.digest)).collect();
-        return Ok(Checked { health: Ok(chunks), problems: Vec::new(), bytes_read: 0 });
+        let mut sound: Sound = records.iter().map(|record| (record.offset, record.digest)).collect();
+        sound.sort_unstable();
+        return Ok(Checked { health: Ok(sound), problems: Vec::new(), bytes_read: 0 });
     }
     let bytes = match store.backend.load_bytes(&location, ByteRange::All).await {
         Ok(bytes) => bytes,
@@ -137,20 +145,21 @@ async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<H
     };
     let bytes_read = bytes.len() as u64;
     unblock(move || {
-        let (mut chunks, mut problems) = (HashMap::with_capacity(records.len()), Vec::new());
+        let (mut sound, mut problems) = (Sound::with_capacity(records.len()), Vec::new());
         if !bytes.starts_with(pack::MAGIC) {
             let (file, detail) = (location.clone(), "its beginning is damaged".to_string());
             problems.push(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() });
         }
         for record in records.iter() {
             if is_sound(&record, &bytes) {
-                chunks.insert(record.offset, record.digest);
+                sound.push((record.offset, record.digest));
             } else {
                 let (file, detail) = (location.clone(), damaged_chunk(&record.digest));
                 problems.push(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() });
             }
         }
-        Ok(Checked { health: Ok(chunks), problems, bytes_read })
+        sound.sort_unstable();
+        Ok(Checked { health: Ok(sound), problems, bytes_read })
     })
     .await
 }

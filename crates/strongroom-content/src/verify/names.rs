@@ -1,13 +1,15 @@
 //! Checking the histories, and what their newest versions and the tagged ones need.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use strongroom_storage::{Digest, Error, ErrorKind, Location, Result};
 
 use super::content::ContentHealth;
 use super::{Problem, VerifyReport};
 use crate::chunk::List;
+use crate::codec::Encoder;
 use crate::content::{Body, Content};
+use crate::entry::Object;
 use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::paths;
@@ -15,13 +17,21 @@ use crate::record::Kind;
 use crate::run::{Cursor, Merge};
 use crate::store::Inner;
 
-/// Content that names stand for, and the locations that it stands under.
-pub(super) type Needed = HashMap<Content, Vec<Location>>;
+/// A version whose content must be there.
+pub(super) struct Root {
+    namespace: Namespace,
+    version: u64,
+    /// Whether it is the newest, whose objects are counted.
+    counts: bool,
+}
+
+/// What is wrong with files, of what kind it is, and which objects it affects.
+type Problems = BTreeMap<(Location, String), (ErrorKind, Vec<Location>)>;
 
 impl Inner {
-    /// Reads every run of every history, and collects what must be there.
-    pub(super) async fn check_names(&self, report: &mut VerifyReport) -> Result<Needed> {
-        let mut needed = Needed::new();
+    /// Reads every run of every history. Returns the versions whose content must be there.
+    pub(super) async fn check_names(&self, report: &mut VerifyReport) -> Result<Vec<Root>> {
+        let mut roots = Vec::new();
         let mut logs = vec![LogName::Tags];
         let mut damage = Vec::new();
         let namespaces = self.namespaces_despite("", &mut damage).await?;
@@ -35,7 +45,7 @@ impl Inner {
             match self.names.current(log, None).await {
                 Ok(state) => {
                     let LogName::Namespace(namespace) = log else { continue };
-                    report.objects += collect(namespace, &state, &mut needed).await?;
+                    roots.push(Root { namespace: namespace.clone(), version: state.version, counts: true });
                 }
                 Err(error) => note(report, error)?,
             }
@@ -47,7 +57,9 @@ impl Inner {
         for tag in tags {
             let log = LogName::Namespace(tag.namespace.clone());
             match self.names.at(&log, tag.version.get()).await {
-                Ok(Some(state)) => drop(collect(&tag.namespace, &state, &mut needed).await?),
+                Ok(Some(state)) => {
+                    roots.push(Root { namespace: tag.namespace, version: state.version, counts: false });
+                }
                 Ok(None) => {
                     let file = paths::version(&log.encode(self.descriptor.folds_case), tag.version.get())?;
                     let detail = format!(
@@ -59,7 +71,7 @@ impl Inner {
                 Err(error) => note(report, error)?,
             }
         }
-        Ok(needed)
+        Ok(roots)
     }
 
     async fn check_history(&self, log: &LogName, report: &mut VerifyReport) -> Result<()> {
@@ -117,21 +129,55 @@ impl Inner {
         Ok(())
     }
 
-    /// Looks whether what is needed is there and sound.
+    /// Looks whether what the names of these versions stand for is there and sound.
+    ///
+    /// Names are read again instead of being remembered: of what is sound, 16 bytes are, so that it is looked at once however many
+    /// names and tags it has.
     pub(super) async fn check_needed(
         &self,
-        needed: Needed,
+        roots: Vec<Root>,
         health: &ContentHealth,
         report: &mut VerifyReport,
     ) -> Result<()> {
-        let mut problems: BTreeMap<(Location, String), (ErrorKind, Vec<Location>)> = BTreeMap::new();
-        for (content, locations) in needed {
-            for found in self.check_content(&content, health).await? {
-                let (_, affected) =
-                    problems.entry((found.file, found.detail)).or_insert_with(|| (found.kind, Vec::new()));
-                affected.extend(locations.iter().cloned());
+        let mut problems = Problems::new();
+        let mut sound = HashSet::new();
+        for Root { namespace, version, counts } in roots {
+            let log = LogName::Namespace(namespace.clone());
+            // Where a run is damaged, the names before that are looked at; the damage was noted when the run itself was checked.
+            let mut entries = match self.names.at(&log, version).await {
+                Ok(Some(state)) => match state.entries("").await {
+                    Err(error) if is_damage(&error) => continue,
+                    entries => entries?,
+                },
+                Ok(None) => continue,
+                Err(error) if is_damage(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            loop {
+                let entry = match State::next_object(&mut entries, "").await {
+                    Ok(Some(entry)) => entry,
+                    Ok(None) => break,
+                    Err(error) if is_damage(&error) => break,
+                    Err(error) => return Err(error),
+                };
+                report.objects += u64::from(counts);
+                let Some(Object { content, .. }) = entry.object else { continue };
+                let print = print_of(&content);
+                if sound.contains(&print) {
+                    continue;
+                }
+                let found = self.check_content(&content, health).await?;
+                if found.is_empty() {
+                    // Said once.
+                    report.problems.extend(self.check_cells(&content, health).await?);
+                    sound.insert(print);
+                }
+                for found in found {
+                    let (_, affected) =
+                        problems.entry((found.file, found.detail)).or_insert_with(|| (found.kind, Vec::new()));
+                    affected.push(namespace.location(&entry.name)?);
+                }
             }
-            report.problems.extend(self.check_cells(&content, health).await?);
         }
         for ((file, detail), (kind, mut affected)) in problems {
             affected.sort();
@@ -198,28 +244,12 @@ fn list_problem(content: &Content) -> Result<Problem> {
     Ok(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() })
 }
 
-/// Adds the objects of a state to what is needed, and counts them.
-///
-/// Where a run is damaged, the names before that are collected; the damage was noted when the run itself was checked.
-async fn collect(namespace: &Namespace, state: &State, needed: &mut Needed) -> Result<u64> {
-    let mut count = 0;
-    let mut entries = match state.entries("").await {
-        Err(error) if is_damage(&error) => return Ok(0),
-        entries => entries?,
-    };
-    loop {
-        match State::next_object(&mut entries, "").await {
-            Ok(Some(entry)) => {
-                count += 1;
-                if let Some(object) = entry.object {
-                    needed.entry(object.content).or_default().push(namespace.location(&entry.name)?);
-                }
-            }
-            Ok(None) => return Ok(count),
-            Err(error) if is_damage(&error) => return Ok(count),
-            Err(error) => return Err(error),
-        }
-    }
+/// What tells content from any other, and from the same in another place.
+fn print_of(content: &Content) -> [u8; 16] {
+    let mut encoded = Encoder::default();
+    content.encode(&mut encoded);
+    let digest = Digest::of(&encoded.finish());
+    *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
 }
 
 fn is_damage(error: &Error) -> bool {
