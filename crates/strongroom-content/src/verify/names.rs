@@ -167,9 +167,9 @@ impl Inner {
                     continue;
                 }
                 let found = self.check_content(&content, health).await?;
+                let cells = self.check_cells(&content, health).await?;
+                report.problems.extend(cells.filter(|problem| !report.problems.contains(problem)));
                 if found.is_empty() {
-                    // Said once.
-                    report.problems.extend(self.check_cells(&content, health).await?);
                     sound.insert(print);
                 }
                 for found in found {
