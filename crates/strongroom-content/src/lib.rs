@@ -28,6 +28,7 @@ mod compress;
 mod config;
 mod content;
 mod descriptor;
+mod durable;
 mod entry;
 mod envelope;
 mod external;

@@ -11,6 +11,7 @@ use crate::cache::Cache;
 use crate::catalog::Catalog;
 use crate::config::{ContentConfig, OpenOptions};
 use crate::descriptor::Descriptor;
+use crate::durable::Durable;
 use crate::entry::to_microseconds;
 use crate::names::{CommitInfo, CommitQueue, NameLog};
 use crate::nonce::Nonce;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub packer: Packer,
     pub buffers: Buffers,
     pub sessions: Sessions,
+    pub durable: Durable,
     pub names: Arc<NameLog>,
     pub queue: CommitQueue,
     author: Arc<str>,
@@ -104,6 +106,7 @@ impl ContentStorage {
             cache,
             packs: PackReader::new(backend.clone()),
             sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch),
+            durable: Durable::new(backend.clone()),
             queue: CommitQueue::new(names.clone()),
             names,
             author: options.author.into(),

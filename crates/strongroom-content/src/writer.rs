@@ -11,12 +11,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strongroom_storage::{ByteStream, Digest, Digests, Error, ErrorKind, PathSource, Result, unblock};
+use strongroom_storage::{ByteStream, Digest, Digests, Error, ErrorKind, Location, PathSource, Result, unblock};
 
 use crate::catalog::Found;
 use crate::chunk::{List, ListItem, Place, encode_list_body};
 use crate::config::Layout;
 use crate::content::{Body, Content};
+use crate::nonce::Nonce;
 use crate::paths;
 use crate::record::Kind;
 use crate::session::Session;
@@ -43,6 +44,8 @@ pub(crate) struct ContentWriter {
     session: Arc<Session>,
     /// The packs that are relied on and were not durable when they were last looked at, in order.
     packs: Vec<Arc<Pack>>,
+    /// The packs and files that are relied on and were there.
+    relied_on: HashSet<Location>,
     /// The lists that this writer has added.
     lists: HashSet<(Kind, Digest)>,
 }
@@ -67,7 +70,7 @@ pub(crate) enum Input {
 
 impl ContentWriter {
     pub(crate) fn new(store: Arc<Inner>, session: Arc<Session>) -> Self {
-        Self { store, session, packs: Vec::new(), lists: HashSet::new() }
+        Self { store, session, packs: Vec::new(), relied_on: HashSet::new(), lists: HashSet::new() }
     }
 
     /// Keeps the session alive. Who places much that is small calls this now and then.
@@ -128,11 +131,26 @@ impl ContentWriter {
         }
         self.store.catalog.learn_for(&self.session).await?;
         for found in self.store.catalog.find(kind, digest).await? {
-            if self.session.may_rely_on(&paths::pack(&found.place.pack)?).await? {
+            if self.relies_on_pack(&found.place.pack).await? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a pack can be relied on, which is noted then.
+    async fn relies_on_pack(&mut self, pack: &Nonce) -> Result<bool> {
+        let location = paths::pack(pack)?;
+        let relies = self.session.may_rely_on(&location).await?;
+        self.relied_on.extend(relies.then_some(location));
+        Ok(relies)
+    }
+
+    /// Whether a whole file of `size` bytes can be relied on, which is noted then.
+    async fn relies_on_file(&mut self, location: Location, size: u64) -> Result<bool> {
+        let relies = self.session.may_rely_on_file(&location, size).await?;
+        self.relied_on.extend(relies.then_some(location));
+        Ok(relies)
     }
 
     /// Compresses content and adds it to a pack, without asking whether it is there.
@@ -175,6 +193,7 @@ impl ContentWriter {
             let listed = "a collector is about to delete this pack, which was stored just now; store it again";
             return Err(Error::new(ErrorKind::Unavailable, "store", location, listed));
         }
+        self.store.durable.note([location.clone()]);
         self.session.saw(location);
         // A batch may be larger than what should stand in no index file, and in memory; a hint that can't be written costs time.
         self.store.catalog.cover().await.unwrap_or_default();
@@ -217,6 +236,7 @@ impl ContentWriter {
         for pack in &self.packs {
             self.wait_for(pack).await?;
         }
+        self.store.durable.make_sure(self.relied_on).await?;
         self.session.beat().await
     }
 }

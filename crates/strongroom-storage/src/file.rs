@@ -173,6 +173,11 @@ impl ExternalStorage for FileStorage {
         Ok(Metadata::new(found.len()).with_modified(found.modified().ok()))
     }
 
+    async fn make_durable(&self, locations: &[Location]) -> Result<()> {
+        let locations = locations.to_vec();
+        self.on_thread(move |place| place.make_durable(&locations)).await
+    }
+
     async fn exists(&self, location: &Location) -> Result<bool> {
         if let Some(found) = self.place.look_up_cached(location)? {
             return Ok(found.is_some());

@@ -230,6 +230,11 @@ impl ExternalStorage for PrefixStorage {
         self.inner.exists(&inward).await.map_err(self.renamed())
     }
 
+    async fn make_durable(&self, locations: &[Location]) -> Result<()> {
+        let inward: Vec<_> = locations.iter().map(|location| self.inward("store", location)).collect::<Result<_>>()?;
+        self.inner.make_durable(&inward).await.map_err(self.renamed())
+    }
+
     async fn digests(&self, location: &Location, set: DigestSet) -> Result<Digests> {
         let inward = self.inward("digests", location)?;
         self.inner.digests(&inward, set).await.map_err(self.renamed())

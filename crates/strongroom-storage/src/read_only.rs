@@ -111,6 +111,10 @@ impl ExternalStorage for ReadOnlyStorage {
         self.inner.metadata(location).await
     }
 
+    async fn make_durable(&self, locations: &[Location]) -> Result<()> {
+        self.inner.make_durable(locations).await
+    }
+
     async fn exists(&self, location: &Location) -> Result<bool> {
         self.inner.exists(location).await
     }

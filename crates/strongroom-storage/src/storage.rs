@@ -132,6 +132,18 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
         }
     }
 
+    /// Makes durable that the objects at `locations` are there. The caller has seen them; somebody else may have stored them a moment
+    /// ago, and not have come so far.
+    ///
+    /// Where nothing is seen before it is durable, there is nothing to do, as here.
+    ///
+    /// # Errors
+    /// `Missing` if they are gone; those of the operating system.
+    async fn make_durable(&self, locations: &[Location]) -> Result<()> {
+        let _ = locations;
+        Ok(())
+    }
+
     /// Writes the object at `location` into `target`, from its start, as fast as the backend can. After an error, or when the
     /// future is dropped, the file may hold anything.
     ///

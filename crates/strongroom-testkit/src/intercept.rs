@@ -222,6 +222,11 @@ impl<I: Intercept> ExternalStorage for Intercepted<I> {
         self.pass(Operation::Exists { location: location.clone() }, self.inner.exists(location), nothing).await
     }
 
+    async fn make_durable(&self, locations: &[Location]) -> Result<()> {
+        let operation = Operation::MakeDurable { locations: locations.to_vec() };
+        self.pass(operation, self.inner.make_durable(locations), nothing).await
+    }
+
     async fn digests(&self, location: &Location, set: DigestSet) -> Result<Digests> {
         self.pass(Operation::Digests { location: location.clone() }, self.inner.digests(location, set), nothing).await
     }

@@ -53,6 +53,11 @@ pub enum Operation {
         /// What.
         location: Location,
     },
+    /// `make_durable`.
+    MakeDurable {
+        /// What.
+        locations: Vec<Location>,
+    },
     /// `digests` or `hexdigest`.
     Digests {
         /// Of what.
@@ -117,6 +122,7 @@ impl Operation {
             Self::Load { .. }
             | Self::Metadata { .. }
             | Self::Exists { .. }
+            | Self::MakeDurable { .. }
             | Self::Digests { .. }
             | Self::Iterate { .. }
             | Self::List { .. }
@@ -135,7 +141,9 @@ impl Operation {
             | Self::Digests { location }
             | Self::Delete { location }
             | Self::LocalPath { location } => std::slice::from_ref(location),
-            Self::StoreAll { locations, .. } | Self::DeleteAll { locations } => locations,
+            Self::StoreAll { locations, .. } | Self::DeleteAll { locations } | Self::MakeDurable { locations } => {
+                locations
+            }
             Self::StoreNamed { .. } | Self::Iterate { .. } | Self::List { .. } => &[],
         }
     }
@@ -151,6 +159,7 @@ impl Operation {
             Self::Load { .. } => "load",
             Self::Metadata { .. } => "metadata",
             Self::Exists { .. } => "exists",
+            Self::MakeDurable { .. } => "make durable",
             Self::Digests { .. } => "digests",
             Self::Delete { .. } | Self::DeleteAll { .. } => "delete",
             Self::Iterate { .. } => "iterate",

@@ -158,6 +158,10 @@ impl NameLog {
             if let Some(arriving) = arriving {
                 arriving.await?;
             }
+            // Who made the version on which this rests may not have come so far that it is durable.
+            if state.version > 0 && outcomes.iter().any(Result::is_ok) {
+                self.make_durable(&paths::version(&encoded, state.version)?).await?;
+            }
             return Ok(Some(outcomes));
         }
         let location = paths::version(&encoded, version)?;
@@ -259,10 +263,23 @@ impl NameLog {
     /// Whether the run at `location` is the one that this commit tried to create.
     async fn is_own(&self, location: &Location, info: &CommitInfo) -> Result<bool> {
         match self.runs.open(location.clone()).await {
-            Ok(run) => Ok(run.header.commit == info.id),
+            Ok(run) if run.header.commit != info.id => Ok(false),
+            // It may be there and not durable, where storing it has failed in the end.
+            Ok(_) => {
+                self.make_durable(location).await.map_err(Error::with_outcome_unknown)?;
+                Ok(true)
+            }
             Err(error) if error.is_missing() => Ok(false),
             Err(error) => Err(error.with_outcome_unknown()),
         }
+    }
+
+    /// Makes durable that a run is there. Only what is local can be seen before.
+    async fn make_durable(&self, location: &Location) -> Result<()> {
+        if !self.backend.capabilities().local {
+            return Ok(());
+        }
+        self.backend.make_durable(std::slice::from_ref(location)).await
     }
 
     /// Adds to `entries` what `changes` come to on top of `state`: expectations checked, and without those that change nothing.

@@ -6,7 +6,6 @@ use strongroom_storage::{Digest, DigestSet, Result, Source};
 use super::ContentWriter;
 use crate::chunk::{Chunk, List, Place};
 use crate::content::{Body, Content, total_size};
-use crate::nonce::Nonce;
 use crate::paths;
 use crate::record::Kind;
 
@@ -39,7 +38,7 @@ impl ContentWriter {
             }
             Body::Whole(nonce, _) => {
                 let file = paths::whole_file(&content.digest, nonce)?;
-                let nonce = if self.session.may_rely_on_file(&file, content.size).await? {
+                let nonce = if self.relies_on_file(file, content.size).await? {
                     *nonce
                 } else if let Some(other) = self.find_file(&content.digest, content.size).await? {
                     other
@@ -51,10 +50,6 @@ impl ContentWriter {
             }
         };
         Ok(Content { digest: content.digest, size: content.size, body })
-    }
-
-    async fn relies_on_pack(&mut self, pack: &Nonce) -> Result<bool> {
-        self.session.may_rely_on(&paths::pack(pack)?).await
     }
 
     async fn secure_chunk(&mut self, chunk: &Chunk) -> Result<Chunk> {

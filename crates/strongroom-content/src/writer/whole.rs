@@ -247,6 +247,7 @@ impl ContentWriter {
         let (seen, nonce) = match (stored, outcome) {
             (Ok(stored), Some((mut seen, None))) => {
                 seen.digests = seen.digests.or(stored.digests);
+                self.store.durable.note([stored.location.clone()]);
                 self.session.saw(stored.location);
                 self.store.catalog.stored_file(seen.digest, nonce);
                 self.store.catalog.note_size(seen.size);
@@ -255,7 +256,7 @@ impl ContentWriter {
             (_, Some((seen, Some(there)))) => {
                 // By now nothing is left of the content to be stored in its place.
                 let location = paths::whole_file(&seen.digest, &there)?;
-                if !self.session.may_rely_on_file(&location, seen.size).await? {
+                if !self.relies_on_file(location.clone(), seen.size).await? {
                     let damaged = "this file of the store has the same content and is damaged; restore it from a copy of the \
                                    store, or store the content from a file instead of a stream";
                     return Err(Error::new(ErrorKind::Corrupt, "read", location, damaged));
@@ -296,7 +297,7 @@ impl ContentWriter {
     pub(super) async fn find_file(&mut self, digest: &Digest, size: u64) -> Result<Option<Nonce>> {
         self.store.catalog.learn_for(&self.session).await?;
         for nonce in self.store.catalog.files(digest) {
-            if self.session.may_rely_on_file(&paths::whole_file(digest, &nonce)?, size).await? {
+            if self.relies_on_file(paths::whole_file(digest, &nonce)?, size).await? {
                 return Ok(Some(nonce));
             }
         }

@@ -7,6 +7,7 @@ mod content;
 mod crashes;
 mod damage;
 mod digests;
+mod durable;
 mod faults;
 mod folding;
 mod found;

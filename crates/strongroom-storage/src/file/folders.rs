@@ -1,5 +1,6 @@
 //! Folders: made when they are needed, durable before anything is put into them.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -10,7 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::place::{Place, TEMPORARY_FOLDER};
+use super::place::{Place, TEMPORARY_FOLDER, failed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::Durability;
@@ -162,6 +163,23 @@ impl Place {
             }
         }
         Err(refused_at(&self.root.join(TEMPORARY_FOLDER), io::ErrorKind::NotFound.into()))
+    }
+
+    /// Makes durable that there are objects at `locations`: the entries of their folders, and these.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`] if a folder is gone; those of the operating system.
+    pub(super) fn make_durable(&self, locations: &[Location]) -> Result<()> {
+        let folders: BTreeMap<PathBuf, &Location> =
+            locations.iter().map(|location| (self.folder_path(location), location)).collect();
+        for (path, location) in folders {
+            let synced = open_folder(&path).and_then(|folder| {
+                self.sync_ancestors(&path, &folder)?;
+                self.sync_folder(&folder)
+            });
+            synced.map_err(|error| failed("store", location, &path, error))?;
+        }
+        Ok(())
     }
 
     /// Makes the entries of a folder and of its ancestors up to the root durable, once for each folder.

@@ -77,6 +77,25 @@ async fn folders_that_another_process_made_are_made_durable_once() {
 }
 
 #[tokio::test]
+async fn what_another_process_has_stored_is_made_durable_by_the_entries_of_its_folders() {
+    static SYNCS: Syncs = Mutex::new(Vec::new());
+    let bench = Bench::with(FileConfig { sync: |file| note(&SYNCS, file), ..FileConfig::default() });
+    for location in ["a/b/1", "a/b/2", "a/3"] {
+        let path = bench.storage.root().join(location);
+        std::fs::create_dir_all(path.parent().expect("one")).expect("folders");
+        std::fs::write(path, "1").expect("a file");
+    }
+    bench.storage.make_durable(&["a/b/1", "a/b/2", "a/3"].map(at)).await.expect("make durable");
+    let first = noted(&SYNCS, &bench);
+    assert_eq!(first, ["/root", "", "/root/a", "/root/a", "/root/a/b"]);
+    // The folders are known by now, their entries may have changed.
+    bench.storage.make_durable(&["a/b/1"].map(at)).await.expect("make durable");
+    assert_eq!(noted(&SYNCS, &bench), ["/root/a/b"]);
+    let gone = bench.storage.make_durable(&["a/c/1"].map(at)).await;
+    check_kind(gone, ErrorKind::Missing, "a/c/1");
+}
+
+#[tokio::test]
 async fn relaxed_stores_wait_for_nothing_and_are_not_taken_for_durable_folders() {
     static SYNCS: Syncs = Mutex::new(Vec::new());
     let bench = Bench::with(FileConfig { sync: |file| note(&SYNCS, file), ..FileConfig::default() });
