@@ -223,14 +223,12 @@ impl Batch {
         }
         let (changes, stored) = take_in(store, &mut writer, operations, operation, progress).await?;
         let arriving = writer.finish().boxed().shared();
-        let reliance = Reliance::on_content(membership.session());
-        let reliance = match changes.values().collect::<Vec<_>>()[..] {
-            [changes] if changes.len() >= LARGE_COMMIT => reliance.with_arriving(arriving),
-            _ => {
-                arriving.await?;
-                reliance
-            }
-        };
+        let mut reliance = Reliance::on_content(membership.session());
+        if changes.len() == 1 && changes.values().all(|changes| changes.len() >= LARGE_COMMIT) {
+            reliance = reliance.with_arriving(arriving);
+        } else {
+            arriving.await?;
+        }
         let commits: Vec<(Namespace, Vec<Change>)> = changes
             .into_iter()
             .map(|(namespace, changes)| {

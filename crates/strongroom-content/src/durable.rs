@@ -9,7 +9,7 @@ use strongroom_storage::{ExternalStorage, Location, Result};
 /// So many are remembered.
 const KNOWN_MAX: usize = 1 << 16;
 
-/// The packs and files that this handle has stored or made durable.
+/// The packs, files and versions that this handle has stored or made durable.
 #[derive(Debug)]
 pub(crate) struct Durable {
     backend: Arc<dyn ExternalStorage>,
@@ -34,7 +34,7 @@ impl Durable {
     ///
     /// # Errors
     /// Those of [`ExternalStorage::make_durable`].
-    pub(crate) async fn make_sure(&self, locations: HashSet<Location>) -> Result<()> {
+    pub(crate) async fn make_sure(&self, locations: impl IntoIterator<Item = Location>) -> Result<()> {
         if !self.backend.capabilities().local {
             return Ok(());
         }

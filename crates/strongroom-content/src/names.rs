@@ -13,6 +13,7 @@ use std::time::Duration;
 use strongroom_storage::{Error, ErrorKind, ExternalStorage, Host, Location, Result};
 
 use crate::config::Compression;
+use crate::durable::Durable;
 use crate::namespace::Namespace;
 use crate::paths::{self, EncodedNamespace};
 use crate::run::{Run, Runs};
@@ -59,6 +60,7 @@ pub(crate) struct NameLog {
     /// Of the blocks of runs.
     compression: Compression,
     epoch: Epoch,
+    durable: Arc<Durable>,
     /// A known head may be built on by asking for its successor for so long: pruning can't have reached it.
     head_age_max: Duration,
     kept: Mutex<KeptStates>,
@@ -72,9 +74,10 @@ impl NameLog {
         compression: Compression,
         grace: Duration,
         epoch: Epoch,
+        durable: Arc<Durable>,
     ) -> Self {
         let (runs, head_age_max) = (Arc::new(Runs::new(backend.clone())), grace / 2);
-        Self { backend, runs, host, folds_case, compression, epoch, head_age_max, kept: Mutex::default() }
+        Self { backend, runs, host, folds_case, compression, epoch, durable, head_age_max, kept: Mutex::default() }
     }
 
     /// The newest state of `log`.

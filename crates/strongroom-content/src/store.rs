@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub packer: Packer,
     pub buffers: Buffers,
     pub sessions: Sessions,
-    pub durable: Durable,
+    pub durable: Arc<Durable>,
     pub names: Arc<NameLog>,
     pub queue: CommitQueue,
     author: Arc<str>,
@@ -91,6 +91,7 @@ impl ContentStorage {
         let (grace, lease, epoch) = (descriptor.grace(), descriptor.lease(), Epoch::default());
         let cache = Cache::new(options.cache, &descriptor.id);
         let catalog = Arc::new(Catalog::new(backend.clone(), host.clone(), &cache));
+        let durable = Arc::new(Durable::new(backend.clone()));
         let names = Arc::new(NameLog::new(
             backend.clone(),
             host.clone(),
@@ -98,6 +99,7 @@ impl ContentStorage {
             descriptor.compression,
             grace,
             epoch.clone(),
+            durable.clone(),
         ));
         let inner = Inner {
             packer: Packer::new(backend.clone(), host.clone(), catalog.clone(), epoch.clone()),
@@ -106,7 +108,7 @@ impl ContentStorage {
             cache,
             packs: PackReader::new(backend.clone()),
             sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch),
-            durable: Durable::new(backend.clone()),
+            durable,
             queue: CommitQueue::new(names.clone()),
             names,
             author: options.author.into(),

@@ -138,7 +138,7 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
     /// Where nothing is seen before it is durable, there is nothing to do, as here.
     ///
     /// # Errors
-    /// `Missing` if they are gone; those of the operating system.
+    /// `Missing` if it is noticed that they are gone; those of the operating system.
     async fn make_durable(&self, locations: &[Location]) -> Result<()> {
         let _ = locations;
         Ok(())

@@ -102,7 +102,7 @@ impl ContentStorage {
         let whole = |chunk: &Chunk| 0..usize::try_from(chunk.size).unwrap_or(usize::MAX);
         let wanted = packed.iter().map(|(_, chunk, _)| (*chunk, whole(chunk))).collect();
         let mut packed = packed.into_iter();
-        let batches: Vec<_> = together(neighbours(wanted, GAP_BYTES, FETCH_BYTES))
+        let batches: Vec<_> = batches(neighbours(wanted, GAP_BYTES, FETCH_BYTES))
             .into_iter()
             .map(|groups| (packed.by_ref().take(groups.iter().map(Vec::len).sum()).collect::<Vec<_>>(), groups))
             .collect();
@@ -126,7 +126,7 @@ impl ContentStorage {
 }
 
 /// Groups by how they are verified together.
-fn together(groups: Vec<Vec<Wanted>>) -> Vec<Vec<Vec<Wanted>>> {
+fn batches(groups: Vec<Vec<Wanted>>) -> Vec<Vec<Vec<Wanted>>> {
     let mut batches = Vec::new();
     let (mut batch, mut size) = (Vec::new(), 0);
     for group in groups {

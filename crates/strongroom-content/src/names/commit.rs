@@ -155,12 +155,13 @@ impl NameLog {
         let (entries, outcomes) = self.effective_of(log, &state, requests, version).await;
         let arriving = requests.iter().find_map(|queued| queued.request.arriving.clone());
         if entries.len() == 0 {
-            if let Some(arriving) = arriving {
-                arriving.await?;
-            }
-            // Who made the version on which this rests may not have come so far that it is durable.
-            if state.version > 0 && outcomes.iter().any(Result::is_ok) {
-                self.make_durable(&paths::version(&encoded, state.version)?).await?;
+            if outcomes.iter().any(Result::is_ok) {
+                if let Some(arriving) = arriving {
+                    arriving.await?;
+                }
+                if state.version > 0 {
+                    self.durable.make_sure([paths::version(&encoded, state.version)?]).await?;
+                }
             }
             return Ok(Some(outcomes));
         }
@@ -172,6 +173,7 @@ impl NameLog {
         };
         match stored {
             Ok(_) => {
+                self.durable.note([location.clone()]);
                 // If it can't be kept, it is read.
                 self.note_published(log, &encoded, &state, location, &pieces.unwrap_or_default()).unwrap_or_default();
                 Ok(Some(outcomes))
@@ -266,20 +268,12 @@ impl NameLog {
             Ok(run) if run.header.commit != info.id => Ok(false),
             // It may be there and not durable, where storing it has failed in the end.
             Ok(_) => {
-                self.make_durable(location).await.map_err(Error::with_outcome_unknown)?;
+                self.durable.make_sure([location.clone()]).await.map_err(Error::with_outcome_unknown)?;
                 Ok(true)
             }
             Err(error) if error.is_missing() => Ok(false),
             Err(error) => Err(error.with_outcome_unknown()),
         }
-    }
-
-    /// Makes durable that a run is there. Only what is local can be seen before.
-    async fn make_durable(&self, location: &Location) -> Result<()> {
-        if !self.backend.capabilities().local {
-            return Ok(());
-        }
-        self.backend.make_durable(std::slice::from_ref(location)).await
     }
 
     /// Adds to `entries` what `changes` come to on top of `state`: expectations checked, and without those that change nothing.

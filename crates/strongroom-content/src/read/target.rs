@@ -40,13 +40,15 @@ impl Inner {
             Body::Whole(nonce, _) => self.copy_whole(content, nonce, target, digests).await,
             // Out of order, no other digest can be computed.
             Body::Chunked(_) if digests.is_empty() => {
+                // Its list is read first: that is as long as it says.
+                let chunks = self.chunks_of(content).await?;
                 let (reserved, size) = (target.clone(), content.size);
                 unblock(move || {
                     reserved.reserve(size);
                     Ok(())
                 })
                 .await?;
-                self.copy_chunks(self.chunks_of(content).await?, target).await?;
+                self.copy_chunks(chunks, target).await?;
                 Ok(Some(Digests::default()))
             }
             _ => Ok(None),

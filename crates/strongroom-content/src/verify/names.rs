@@ -143,22 +143,28 @@ impl Inner {
         let mut sound = HashSet::new();
         for Root { namespace, version, counts } in roots {
             let log = LogName::Namespace(namespace.clone());
-            // Where a run is damaged, the names before that are looked at; the damage was noted when the run itself was checked.
-            let mut entries = match self.names.at(&log, version).await {
-                Ok(Some(state)) => match state.entries("").await {
-                    Err(error) if is_damage(&error) => continue,
-                    entries => entries?,
-                },
-                Ok(None) => continue,
-                Err(error) if is_damage(&error) => continue,
-                Err(error) => return Err(error),
+            let read = async {
+                match self.names.at(&log, version).await? {
+                    Some(state) => state.entries("").await,
+                    None => Err(self.lost_version(&log, version)?),
+                }
+            };
+            // Where a run is damaged, the names before that are looked at.
+            let mut entries = match read.await {
+                Ok(entries) => entries,
+                Err(error) => {
+                    note(report, error)?;
+                    continue;
+                }
             };
             loop {
                 let entry = match State::next_object(&mut entries, "").await {
                     Ok(Some(entry)) => entry,
                     Ok(None) => break,
-                    Err(error) if is_damage(&error) => break,
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        note(report, error)?;
+                        break;
+                    }
                 };
                 report.objects += u64::from(counts);
                 let Some(Object { content, .. }) = entry.object else { continue };
@@ -188,6 +194,14 @@ impl Inner {
             report.problems.push(Problem { kind, file, detail, affected });
         }
         Ok(())
+    }
+
+    /// A version that was there when the histories were checked.
+    fn lost_version(&self, log: &LogName, version: u64) -> Result<Error> {
+        let file = paths::version(&log.encode(self.descriptor.folds_case), version)?;
+        let lost =
+            format!("version {version} of {log}, or a run that it is read from, was lost while the store was verified");
+        Ok(Error::new(ErrorKind::Missing, "read", file, lost))
     }
 
     async fn check_content(&self, content: &Content, health: &ContentHealth) -> Result<Vec<Problem>> {

@@ -2,16 +2,19 @@
 //! said to be damaged, everything else stays readable, and verification finds it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use strongroom_content::{ContentStorage, Layout, OpenOptions, PutOptions, VerifyOptions, Version};
 use strongroom_storage::{ByteRange, Digest, ErrorKind, ExternalStorage, LoadOptions, Location, StoreMode};
+use strongroom_testkit::Operation;
 
 use crate::collector::publish_list;
 use crate::support::{
     Backend, assert_no_problems, at, copy, create, files, layout, load, memory, namespace, noise, open, put,
     small_chunks, verify,
 };
+use crate::traps::{all_sprung, trap, trapped};
 
 /// A store with files of every kind, and what is in it.
 struct Victim {
@@ -411,4 +414,23 @@ async fn a_lost_version_by_which_the_head_is_found_is_reported() {
         let found = report.problems.iter().any(|problem| problem.file == *run && problem.kind == ErrorKind::Missing);
         assert_eq!(found, needed && version < 7, "version {version}: {:?}", report.problems);
     }
+}
+
+#[tokio::test]
+async fn a_version_that_is_lost_while_the_store_is_verified_is_not_passed_over() {
+    let backend = memory();
+    let store = create(&backend, small_chunks()).await;
+    put(&store, "a/1", noise(1, 5000), PutOptions::default()).await.expect("put");
+    let version = files(&backend, "names/").await[0].clone();
+    let storage = trapped(&backend);
+    // The names were checked, and are read again when it is known what content there is.
+    let lists_packs = |operation: &Operation| matches!(operation, Operation::Iterate { prefix } if prefix == "packs/");
+    trap(&storage, lists_packs, 0, {
+        let (backend, version) = (backend.clone(), version.clone());
+        async move { backend.delete(&version).await.expect("delete") }
+    });
+    let report = verify(&(Arc::new(storage.clone()) as Backend), false).await;
+    assert!(all_sprung(&storage));
+    let problem = report.problems.iter().find(|problem| problem.file == version).expect("it is said");
+    assert_eq!(problem.kind, ErrorKind::Missing);
 }

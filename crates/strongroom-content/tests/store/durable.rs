@@ -37,6 +37,8 @@ async fn content_and_versions_of_others_are_made_durable_before_they_are_relied_
     // Nothing changes here, and that rests on a version of the other.
     put(&other, "a/small", noise(1, 5000), PutOptions::default()).await.expect("put");
     assert_eq!(made_durable(&recording), [0, 0, 1]);
+    put(&other, "a/small", noise(1, 5000), PutOptions::default()).await.expect("put");
+    assert_eq!(made_durable(&recording), [0, 0, 0]);
     // What a handle has stored itself is durable.
     put(&other, "b/new", noise(3, 5000), PutOptions::default()).await.expect("put");
     put(&other, "b/new too", noise(3, 5000), PutOptions::default()).await.expect("put");

@@ -118,13 +118,13 @@ impl Job {
             // The copy shares the source's blocks: it is complete, and nobody else writes to it.
             source.check_unchanged()?;
             writing.see_copy(&path.path, size)?;
-        } else if size >= LARGE_BYTES {
-            reserve(writing.temporary.file(), size);
-            writing.copy(&mut source)?;
-            source.finish()?;
         } else {
             reserve(writing.temporary.file(), size);
-            each_piece(size, |buffer| source.read(buffer), |bytes| writing.write(bytes))?;
+            if size >= LARGE_BYTES {
+                writing.copy(&mut source)?;
+            } else {
+                each_piece(size, |buffer| source.read(buffer), |bytes| writing.write(bytes))?;
+            }
             source.finish()?;
         }
         writing.publish()
