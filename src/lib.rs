@@ -29,8 +29,8 @@ use std::sync::Arc;
 
 pub use strongroom_content as content;
 pub use strongroom_content::{
-    Attributes, Batch, ContentConfig, ContentStorage, Layout, Namespace, ObjectRef, OpenOptions, PutOptions, Snapshot,
-    VerifyOptions, Version,
+    Attributes, Batch, CollectOptions, ContentConfig, ContentStorage, Layout, Namespace, ObjectRef, OpenOptions,
+    PutOptions, Snapshot, VerifyOptions, Version,
 };
 pub use strongroom_storage::{
     ByteRange, ByteStream, Capabilities, Copied, Digest, DigestSet, Digests, Durability, Error, ErrorKind,

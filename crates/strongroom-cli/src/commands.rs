@@ -7,6 +7,7 @@ pub mod diff;
 pub mod digest;
 pub mod du;
 pub mod exists;
+pub mod gc;
 pub mod get;
 pub mod init;
 pub mod log;
@@ -46,6 +47,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit> {
         Command::Log(args) => log::run(args, context).await,
         Command::Diff(args) => diff::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
+        Command::Gc(args) => gc::run(args, context).await,
         Command::Du(args) => du::run(args, context).await,
         Command::Digest(args) => digest::run(args, context).await,
         Command::Completions(args) => completions::run(args, context),

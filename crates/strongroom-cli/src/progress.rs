@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom::TargetFile;
-use strongroom::content::Progress;
+use strongroom::content::{CollectProgress, CollectStep, Progress};
 
+use crate::format::{count, size};
 use crate::output::Output;
 
 const BAR: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta})";
 const SPINNER: &str = "{msg} {spinner} {bytes} ({bytes_per_sec})";
+const STEPS: &str = "{spinner} {msg}";
 const REDRAW: Duration = Duration::from_millis(200);
 
 /// A bar that shows how many bytes were dealt with; nothing where nobody would see it. It goes away with this value.
@@ -24,10 +26,21 @@ impl Bar {
         if !output.shows_progress() {
             return Self(ProgressBar::hidden());
         }
-        let (bar, template) = match total_bytes {
-            Some(total) => (ProgressBar::new(total), BAR),
-            None => (ProgressBar::new_spinner(), SPINNER),
-        };
+        match total_bytes {
+            Some(total) => Self::drawn(ProgressBar::new(total), BAR, what),
+            None => Self::drawn(ProgressBar::new_spinner(), SPINNER, what),
+        }
+    }
+
+    /// Begins a line that says what is being done.
+    pub fn steps(output: &Output, what: &'static str) -> Self {
+        if !output.shows_progress() {
+            return Self(ProgressBar::hidden());
+        }
+        Self::drawn(ProgressBar::new_spinner(), STEPS, what)
+    }
+
+    fn drawn(bar: ProgressBar, template: &str, what: &'static str) -> Self {
         // A template that does not parse shows another bar, which is no reason to fail.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -55,6 +68,24 @@ impl Bar {
                 return done;
             }
         }
+    }
+
+    /// What a collection reports to.
+    pub fn collecting(&self) -> CollectProgress {
+        let bar = self.0.clone();
+        Arc::new(move |step| {
+            bar.set_message(match step {
+                CollectStep::Marking { namespaces } => {
+                    format!("reading names, {} so far", count(namespaces, "namespace", "namespaces"))
+                }
+                CollectStep::Waiting { sessions } => {
+                    format!("waiting for {} to finish", count(sessions, "writer", "writers"))
+                }
+                CollectStep::Copying { bytes } => format!("copying what is needed, {} so far", size(bytes)),
+                CollectStep::Deleting { files } => format!("deleting, {} so far", count(files, "file", "files")),
+                _ => String::new(),
+            });
+        })
     }
 
     /// What calls of the library report to.

@@ -14,6 +14,7 @@
 //! | [`Snapshot`] | a namespace at one version |
 //! | [`Commit`], [`Difference`], [`Tag`] | history |
 //! | [`VerifyReport`], [`Usage`] | the state of a store |
+//! | [`CollectOptions`], [`CollectReport`] | taking away what no name needs |
 //! | [`ContentConfig`], [`OpenOptions`], [`PutOptions`] | how a store is made, opened, and written to |
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ mod catalog;
 mod chunk;
 mod chunker;
 mod codec;
+mod collect;
 mod commit;
 mod compress;
 mod config;
@@ -38,6 +40,7 @@ mod grid;
 mod group;
 mod history;
 mod index;
+mod list;
 mod names;
 mod namespace;
 mod nonce;
@@ -57,6 +60,7 @@ mod version;
 mod writer;
 
 pub use batch::{Batch, BatchReceipt, Progress, PutOptions};
+pub use collect::{CollectOptions, CollectProgress, CollectReport, CollectStep, Condemned, NamespaceHistory, Reason};
 pub use config::{ChunkSizes, Compression, ContentConfig, Layout, OpenOptions};
 pub use content::Kept;
 pub use descriptor::FORMAT;

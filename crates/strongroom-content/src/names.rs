@@ -124,7 +124,7 @@ impl NameLog {
     }
 
     /// The newest state, relying on nothing known before.
-    async fn find(&self, log: &LogName) -> Result<Arc<State>> {
+    pub(crate) async fn find(&self, log: &LogName) -> Result<Arc<State>> {
         let (now, epoch) = (self.host.monotonic(), self.epoch.now());
         let encoded = log.encode(self.folds_case);
         // A head whose runs are pruned while they are read has moved on; look again.

@@ -170,7 +170,7 @@ impl Content {
 }
 
 /// Whether a read failed because what should be there is not: a missing, cut or unreadable file.
-fn is_absent(error: &Error) -> bool {
+pub(crate) fn is_absent(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Missing | ErrorKind::Corrupt | ErrorKind::Invalid)
 }
 

@@ -7,21 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::{Either, select};
-use futures::{FutureExt, TryStreamExt};
-use strongroom_storage::{
-    ByteRange, Digest, Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions,
-};
+use strongroom_storage::{Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions};
 use tokio::sync::Notify;
 
 use crate::group::Groups;
+use crate::list;
 use crate::nonce::Nonce;
 use crate::paths;
 
 /// A busy handle changes to a new session after so long.
 const SESSION_MAX: Duration = Duration::from_secs(600);
-/// What the last line of a collector's list begins with.
-const LIST_END: &str = "end ";
 /// How often a session is begun whose marker's creation was not refused the second time, or whose answer was lost.
 const PROBES: usize = 3;
 
@@ -79,7 +76,7 @@ impl Session {
             let marked = mark(&**backend, &marker).await?;
             let epoch = epoch.next();
             let failure = match marked {
-                Marked::Exclusively => match read_lists(&**backend).await {
+                Marked::Exclusively => match list::read_all(&**backend).await {
                     Ok(listed) => {
                         return Ok(Self {
                             backend: backend.clone(),
@@ -262,48 +259,6 @@ async fn mark(backend: &dyn ExternalStorage, marker: &Location) -> Result<Marked
     })
 }
 
-/// Reads what the collectors' lists name.
-async fn read_lists(backend: &dyn ExternalStorage) -> Result<HashSet<Location>> {
-    let mut listed = HashSet::new();
-    for list in lists(backend).await? {
-        listed.extend(read_list(backend, &list).await?);
-    }
-    Ok(listed)
-}
-
-/// Where collectors' lists are.
-pub(crate) async fn lists(backend: &dyn ExternalStorage) -> Result<Vec<Location>> {
-    let mut found: Vec<Location> = backend.iter_contents(paths::SESSIONS).try_collect().await?;
-    found.retain(|location| location.as_str().ends_with(paths::LIST));
-    Ok(found)
-}
-
-/// Reads what a list names. One that vanishes meanwhile is done: what it named is gone.
-///
-/// # Errors
-/// `Corrupt` if it is damaged.
-pub(crate) async fn read_list(backend: &dyn ExternalStorage, list: &Location) -> Result<Vec<Location>> {
-    let text = match backend.load_bytes(list, ByteRange::All).await {
-        Ok(text) => text,
-        Err(error) if error.is_missing() => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    parse_list(&text).ok_or_else(|| {
-        let damaged = "this collector's list is damaged; run `strongroom gc` to finish it";
-        Error::new(ErrorKind::Corrupt, "read", list, damaged)
-    })
-}
-
-/// A location a line, then `end` and the BLAKE3 digest of all lines before. `None` if it is not that: what a changed name
-/// condemned would be relied on.
-fn parse_list(text: &[u8]) -> Option<Vec<Location>> {
-    let (lines, digest) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once(LIST_END)?;
-    if digest.parse::<Digest>().ok()? != Digest::of(lines.as_bytes()) {
-        return None;
-    }
-    lines.lines().map(|line| Location::parse(line).ok()).collect()
-}
-
 /// The sessions of one handle: at most one that new work joins.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -335,9 +290,19 @@ impl Sessions {
         {
             old.end().await?;
         }
-        let session = Arc::new(Session::begin(&self.backend, &self.host, self.lease, &self.epoch).await?);
+        let session = self.begin().await?;
         *current = Some(session.clone());
         Ok(Membership::new(self, session))
+    }
+
+    /// Begins a session that no other work joins.
+    pub(crate) async fn begin(&self) -> Result<Arc<Session>> {
+        Ok(Arc::new(Session::begin(&self.backend, &self.host, self.lease, &self.epoch).await?))
+    }
+
+    /// Ends one that was begun so. A collector ends it if that fails.
+    pub(crate) async fn end(&self, session: &Session) {
+        session.end().await.unwrap_or_default();
     }
 
     /// Joins a session other than `ended`.

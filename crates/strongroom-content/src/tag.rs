@@ -95,7 +95,11 @@ impl ContentStorage {
 
 impl Inner {
     pub(crate) async fn tags(&self) -> Result<Vec<Tag>> {
-        let state = self.names.current(&LogName::Tags, None).await?;
+        self.tags_in(&*self.names.current(&LogName::Tags, None).await?).await
+    }
+
+    /// The tags of a version of their log.
+    pub(crate) async fn tags_in(&self, state: &State) -> Result<Vec<Tag>> {
         let mut entries = state.entries("").await?;
         let mut tags = Vec::new();
         while let Some(entry) = State::next_object(&mut entries, "").await? {

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod chunked;
+mod moving;
 mod packer;
 mod prepare;
 mod secure;
@@ -23,6 +24,7 @@ use crate::record::Kind;
 use crate::session::Session;
 use crate::store::Inner;
 pub(crate) use blocks::Buffers;
+pub(crate) use moving::Moved;
 pub(crate) use packer::Packer;
 use packer::{Item, Pack};
 use prepare::Small;

@@ -3,7 +3,11 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::unblock;
 
 /// Time and randomness, handed in so that tests and simulations decide them.
 pub trait Host: Debug + Send + Sync + 'static {
@@ -18,6 +22,9 @@ pub trait Host: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::Internal`] if the machine has no source of randomness.
     fn fill_random(&self, bytes: &mut [u8]) -> Result<()>;
+
+    /// Waits until the monotonic clock has gone forward by `time`, or a little more.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 }
 
 /// The operating system's clocks and randomness.
@@ -55,5 +62,16 @@ impl Host for SystemHost {
         getrandom::fill(bytes).map_err(|error| {
             Error::new(ErrorKind::Internal, "draw", "randomness", "the machine gave none").with_source(error)
         })
+    }
+
+    /// On a thread, so that the runtime need not have timers.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        unblock(move || {
+            std::thread::sleep(time);
+            Ok(())
+        })
+        // Where the runtime is shutting down, nobody waits any more.
+        .map(Result::unwrap_or_default)
+        .boxed()
     }
 }

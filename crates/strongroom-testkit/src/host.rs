@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use strongroom_storage::{Host, Result};
 
 /// A host whose clocks stand still until they are moved, and whose randomness follows from a seed.
@@ -75,6 +77,12 @@ impl Host for TestHost {
         hasher.update(&self.seed.to_le_bytes()).update(&state.draws.to_le_bytes());
         hasher.finalize_xof().fill(bytes);
         Ok(())
+    }
+
+    /// Lets time pass on both clocks, and others go on meanwhile.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.advance(time);
+        tokio::task::yield_now().boxed()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::lookup;
 
 /// Remove names
 ///
-/// What they stood for stays in the history, and its content in the store, until it is collected: `strongroom log` and
+/// What they stood for stays in the history, and its content in the store, until `gc` takes it away: `strongroom log` and
 /// `restore` bring it back. If one of the names is not there, none is removed.
 #[derive(Args, Debug)]
 pub struct RmArgs {
@@ -55,7 +55,7 @@ pub async fn run(args: RmArgs, context: &Context) -> Result<Exit> {
     }
     if !args.dry_run && !context.output.is_json() {
         let names = count(locations.len() as u64, "name", "names");
-        context.output.note(&format!("removed {names}; history and content stay until they are collected"));
+        context.output.note(&format!("removed {names}; history and content stay until `strongroom gc`"));
     }
     Ok(Exit::Done)
 }

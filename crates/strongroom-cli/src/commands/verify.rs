@@ -26,16 +26,17 @@ pub async fn run(args: VerifyArgs, context: &Context) -> Result<Exit> {
     let bar = Bar::new(&context.output, "verify", None);
     let report = store.verify(VerifyOptions::default().with_data(args.data).with_progress(bar.progress())).await?;
     drop(bar);
-    context.output.result(|| problems(&report), || json(&report, args.data))?;
+    context.output.result(|| problems(&report.problems), || json(&report, args.data))?;
     if !context.output.is_json() {
         context.output.note(&summary(&report, args.data));
     }
     Ok(if report.is_sound() { Exit::Done } else { Exit::Integrity })
 }
 
-fn problems(report: &VerifyReport) -> String {
+/// What is wrong, a line for each file and for each object that can't be read for it.
+pub fn problems(problems: &[Problem]) -> String {
     let mut lines = Vec::new();
-    for Problem { kind, file, detail, affected, .. } in &report.problems {
+    for Problem { kind, file, detail, affected, .. } in problems {
         lines.push(format!("{kind}  {file}: {detail}"));
         lines.extend(affected.iter().map(|location| line("  affects  ", location.as_str())));
     }
@@ -57,9 +58,9 @@ fn summary(report: &VerifyReport, data: bool) -> String {
     format!("{result}: {objects} in {namespaces}, {files} of the store, {looked}")
 }
 
-fn json(report: &VerifyReport, data: bool) -> Value {
-    let problems: Vec<Value> = report
-        .problems
+/// The same as JSON.
+pub fn problems_json(problems: &[Problem]) -> Vec<Value> {
+    problems
         .iter()
         .map(|problem| {
             json!({
@@ -69,7 +70,10 @@ fn json(report: &VerifyReport, data: bool) -> Value {
                 "affected": problem.affected.iter().map(Location::as_str).collect::<Vec<_>>(),
             })
         })
-        .collect();
+        .collect()
+}
+
+fn json(report: &VerifyReport, data: bool) -> Value {
     json!({
         "sound": report.is_sound(),
         "data": data,
@@ -79,6 +83,6 @@ fn json(report: &VerifyReport, data: bool) -> Value {
         "packs": report.packs,
         "files": report.files,
         "bytes_read": report.bytes_read,
-        "problems": problems,
+        "problems": problems_json(&report.problems),
     })
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::panic, reason = "tests fail by panicking")]
 
 mod care;
+mod collect;
 mod damage;
 mod get;
 mod history;

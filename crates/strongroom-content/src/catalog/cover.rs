@@ -33,17 +33,48 @@ impl Catalog {
     pub(crate) async fn cover(&self) -> Result<()> {
         let local = self.backend.capabilities().local;
         let packs_max = if local { UNCOVERED_PACKS_MAX } else { UNCOVERED_PACKS_MAX_FAR };
+        let wanted = |known: &Known| known.has_much_uncovered(packs_max).then(|| known.to_be_merged());
         if !self.known().has_much_uncovered(packs_max) {
             return Ok(());
         }
         let _turn = self.turn.lock().await;
+        self.add_index_file(wanted).await
+    }
+
+    /// Learns what is there after packs have gone, and writes those index files anew that name many of them.
+    ///
+    /// # Errors
+    /// Those of the backend. Without it, all is found that was found before.
+    pub(crate) async fn tidy_up(&self) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        self.list_and_read().await?;
+        self.add_index_file(Known::to_be_tidied).await?;
+        let idle: Vec<Location> = {
+            let mut known = self.known();
+            let idle = known.idle();
+            idle.iter().for_each(|nonce| drop(known.indexes.remove(nonce)));
+            idle.iter().map(paths::index).collect::<Result<_>>()?
+        };
+        self.backend.delete_all(&idle).await
+    }
+
+    /// Deletes all index files, to make room where there is none.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub(crate) async fn give_index_files_up(&self) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        let files = self.list(paths::INDEX).await?;
+        self.backend.delete_all(&files).await?;
+        self.list_and_read().await.map(drop)
+    }
+
+    /// Writes an index file for what is in none, merged with those that `choose` takes, and deletes these. Held is the turn.
+    async fn add_index_file(&self, choose: impl Fn(&Known) -> Option<(Files, Files)>) -> Result<()> {
         let failed = Arc::new(OnceLock::new());
         let (content, merged, superseded) = {
             let known = self.known();
-            if !known.has_much_uncovered(packs_max) {
-                return Ok(());
-            }
-            let (merged, superseded) = known.to_be_merged();
+            let Some((merged, superseded)) = choose(&known) else { return Ok(()) };
             let (tables, note) = (known.recent.tables().to_vec(), failed.clone());
             let failed =
                 move |file: &Arc<IndexFile>, error: &Error| note.set((file.clone(), error.kind())).unwrap_or_default();
@@ -75,13 +106,16 @@ impl Catalog {
     }
 }
 
+/// Some index files.
+type Files = Vec<Arc<IndexFile>>;
+
 impl Known {
     fn has_much_uncovered(&self, packs_max: usize) -> bool {
         self.recent.len() > packs_max || self.recent.records() > UNCOVERED_RECORDS_MAX
     }
 
     /// The index files that go into the next one, and those whose packs stand in others or are gone.
-    fn to_be_merged(&self) -> (Vec<Arc<IndexFile>>, Vec<Arc<IndexFile>>) {
+    fn to_be_merged(&self) -> (Files, Files) {
         let mut files = self.searched().to_vec();
         files.sort_unstable_by_key(|file| file.directory.records());
         let superseded = self.indexes.values().filter(|file| !files.iter().any(|used| used.nonce == file.nonce));
@@ -89,6 +123,25 @@ impl Known {
         let sizes: Vec<usize> = files.iter().map(|file| file.directory.records()).collect();
         files.truncate(merged(&sizes, self.recent.records()));
         (files, superseded)
+    }
+
+    /// The index files of whose packs half or more are gone, and those that nobody searches, if there are any.
+    fn to_be_tidied(&self) -> Option<(Files, Files)> {
+        let searched = self.searched();
+        let is_gone = |file: &&Arc<IndexFile>| {
+            let packs = &file.directory.packs;
+            let gone = packs.iter().filter(|pack| !self.packs.contains(*pack)).count();
+            gone > 0 && gone >= packs.len() / 2
+        };
+        let merged: Files = searched.iter().filter(is_gone).cloned().collect();
+        (!merged.is_empty()).then_some((merged, Vec::new()))
+    }
+
+    /// The index files that have nothing that no other has.
+    fn idle(&self) -> Vec<Nonce> {
+        let searched = self.searched();
+        let is_idle = |nonce: &&Nonce| !searched.iter().any(|file| file.nonce == **nonce);
+        self.indexes.keys().filter(is_idle).copied().collect()
     }
 }
 

@@ -68,7 +68,7 @@ impl Catalog {
     /// Lists packs, files and index files, and reads the indexes that are new. Returns what packs and files there are.
     ///
     /// Index files are listed first: so what they name and the listing of packs has not is gone.
-    async fn list_and_read(&self) -> Result<Vec<Location>> {
+    pub(super) async fn list_and_read(&self) -> Result<Vec<Location>> {
         let now = self.host.monotonic();
         self.known().begin_listing();
         let indexes = self.open_indexes().await?;

@@ -100,6 +100,17 @@ impl Merge {
         Ok(self.step().await?.map(|(_, entry)| entry))
     }
 
+    /// The next name's entries in all runs that have it.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next).
+    pub(crate) async fn next_all(&mut self) -> Result<Option<Vec<EntryRef<'_>>>> {
+        if self.step().await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.given.iter().filter_map(|cursor| self.cursors[*cursor].peek()).collect()))
+    }
+
     async fn step(&mut self) -> Result<Option<(&Cursor, EntryRef<'_>)>> {
         for given in self.given.drain(..) {
             self.cursors[given].at += 1;

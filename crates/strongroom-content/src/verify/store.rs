@@ -5,8 +5,8 @@ use strongroom_storage::{ErrorKind, Result};
 use super::names::note;
 use super::{Problem, VerifyReport};
 use crate::descriptor::Descriptor;
+use crate::list;
 use crate::paths;
-use crate::session;
 use crate::store::Inner;
 
 impl Inner {
@@ -24,8 +24,8 @@ impl Inner {
             let file = paths::fixed(paths::STORE_FILE)?;
             report.problems.push(Problem { kind, file, detail, affected: Vec::new() });
         }
-        for list in session::lists(&*self.backend).await? {
-            if let Err(error) = session::read_list(&*self.backend, &list).await {
+        for list in list::standing(&*self.backend).await? {
+            if let Err(error) = list::read(&*self.backend, &list).await {
                 note(report, error)?;
             }
         }

@@ -67,7 +67,7 @@ impl ContentWriter {
         Ok(Chunk { place, ..*chunk })
     }
 
-    async fn copy_file(&mut self, content: &Content) -> Result<Content> {
+    pub(super) async fn copy_file(&mut self, content: &Content) -> Result<Content> {
         let stream = self.store.open_content(content, 0..content.size, &format!("b3:{}", content.digest)).await?;
         Ok(self.store_whole(Source::Stream(stream), DigestSet::NONE).await?.content)
     }

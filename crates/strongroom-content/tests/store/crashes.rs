@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use strongroom_testkit::{CrashingStorage, PowerLoss};
 
-use crate::steps::STEPS;
+use crate::steps::{COLLECTIONS, STEPS};
 use crate::support::{
     Backend, Picture, Step, assert_no_problems, copy, create, memory, open, picture, small_chunks, verify,
 };
 
 /// With the operation at which it happens taking effect or not.
-async fn crash_at_each_operation(loss: Option<PowerLoss>, effects: &[bool]) {
+async fn crash_at_each_operation(steps: &[Step], loss: Option<PowerLoss>, effects: &[bool]) {
     let backend = memory();
     create(&backend, small_chunks()).await;
-    for step in STEPS {
+    for step in steps {
         (step.prepare)(&backend).await;
         let before = picture(&backend).await;
         let done = copy(&backend).await;
@@ -75,11 +75,17 @@ async fn crash(
 
 #[tokio::test]
 async fn a_process_that_dies_anywhere_leaves_the_old_state_or_the_new() {
-    crash_at_each_operation(None, &[false, true]).await;
+    crash_at_each_operation(STEPS, None, &[false, true]).await;
 }
 
 #[tokio::test]
 async fn a_machine_that_dies_anywhere_leaves_the_old_state_or_the_new() {
-    crash_at_each_operation(Some(PowerLoss::Removes), &[true]).await;
-    crash_at_each_operation(Some(PowerLoss::Truncates), &[false]).await;
+    crash_at_each_operation(STEPS, Some(PowerLoss::Removes), &[true]).await;
+    crash_at_each_operation(STEPS, Some(PowerLoss::Truncates), &[false]).await;
+}
+
+#[tokio::test]
+async fn a_collector_that_dies_anywhere_loses_nothing_and_the_next_one_finishes() {
+    crash_at_each_operation(COLLECTIONS, None, &[false, true]).await;
+    crash_at_each_operation(COLLECTIONS, Some(PowerLoss::Removes), &[true]).await;
 }

@@ -8,17 +8,17 @@ use strongroom_content::{ContentStorage, Namespace, OpenOptions};
 use strongroom_storage::{Error, ErrorKind, ExternalStorage, Result};
 use strongroom_testkit::{Damage, Fault, FaultyStorage};
 
-use crate::steps::STEPS;
+use crate::steps::{COLLECTIONS, STEPS};
 use crate::support::{
     Backend, Picture, Step, assert_no_problems, commits, copy, create, load, memory, open, picture, small_chunks,
     verify,
 };
 
 /// Runs each step with each of its operations failing once.
-async fn fail_each_operation(fault: Fault) {
+async fn fail_each_operation(steps: &[Step], fault: Fault) {
     let backend = memory();
     create(&backend, small_chunks()).await;
-    for step in STEPS {
+    for step in steps {
         (step.prepare)(&backend).await;
         let before = picture(&backend).await;
         let done = copy(&backend).await;
@@ -101,18 +101,18 @@ async fn check_retry(first: &Result<()>, second: Result<()>, backend: &Backend, 
 
 #[tokio::test]
 async fn after_a_refused_operation_nothing_is_half_done_and_a_retry_succeeds() {
-    fail_each_operation(Fault::Refused(ErrorKind::Unavailable)).await;
+    fail_each_operation(STEPS, Fault::Refused(ErrorKind::Unavailable)).await;
 }
 
 #[tokio::test]
 async fn after_a_lost_answer_nothing_is_done_twice_or_half() {
-    fail_each_operation(Fault::AnswerLost(ErrorKind::Unavailable)).await;
+    fail_each_operation(STEPS, Fault::AnswerLost(ErrorKind::Unavailable)).await;
 }
 
 #[tokio::test]
 async fn bytes_that_are_damaged_on_their_way_to_a_writer_do_no_harm() {
     for damage in [Damage::Cut, Damage::Broken(ErrorKind::Unavailable), Damage::Flipped] {
-        fail_each_operation(Fault::Read(damage)).await;
+        fail_each_operation(STEPS, Fault::Read(damage)).await;
     }
 }
 
@@ -179,5 +179,17 @@ async fn a_store_whose_creation_failed_anywhere_can_be_created() {
             assert_eq!(picture(&inner).await[Namespace::parse("a").expect("one").as_str()].len(), 1);
             assert_no_problems(&verify(&inner, true).await, "created again");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_meets_a_fault_anywhere_loses_nothing_and_the_next_one_finishes() {
+    for fault in [
+        Fault::Refused(ErrorKind::Unavailable),
+        Fault::AnswerLost(ErrorKind::Unavailable),
+        Fault::Read(Damage::Flipped),
+        Fault::Read(Damage::Cut),
+    ] {
+        fail_each_operation(COLLECTIONS, fault).await;
     }
 }

@@ -2,6 +2,7 @@
 
 mod arriving;
 mod cache;
+mod collecting;
 mod collector;
 mod content;
 mod crashes;

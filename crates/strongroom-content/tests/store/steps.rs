@@ -1,9 +1,11 @@
 //! Everything that changes a store, as steps that follow each other: what is done to them all is said once.
 
-use futures::FutureExt;
+use std::time::Duration;
+
 use futures::future::BoxFuture;
-use strongroom_content::{Layout, PutOptions, Version};
-use strongroom_storage::{DigestSet, Digests, ExternalStorage, StoreMode, StoreOptions};
+use futures::{FutureExt, TryFutureExt};
+use strongroom_content::{CollectOptions, ContentStorage, Layout, PutOptions, Version};
+use strongroom_storage::{DigestSet, Digests, ExternalStorage, Result, StoreMode, StoreOptions};
 
 use crate::collector::{all_content, publish_list};
 use crate::support::{Backend, Step, at, files, layout, namespace, noise, open, put};
@@ -189,4 +191,39 @@ pub const STEPS: &[Step] = &[
         prepare: fill_index_files,
         work: |store| async { store.store_bytes(&at("a/last"), noise(80, 500)).await.map(drop) }.boxed(),
     },
+];
+
+/// Objects of each kind, some of which share packs with what is removed, and small packs enough to be merged.
+fn store_and_remove(backend: &Backend) -> BoxFuture<'_, ()> {
+    async move {
+        let store = open(backend).await;
+        let mut batch = store.batch();
+        batch
+            .put(at("a/goes"), noise(1, 3000), PutOptions::default())
+            .put(at("a/stays"), noise(2, 1000), PutOptions::default())
+            .put(at("a/chunked"), noise(3, 90_000), layout(Layout::Chunked))
+            .put(at("b/whole"), noise(4, 30_000), layout(Layout::Whole))
+            .put(at("b/other"), noise(5, 30_000), layout(Layout::Whole));
+        batch.commit().await.expect("commit");
+        for n in 0..16 {
+            put(&store, "a/again", noise(10 + n, 400), PutOptions::default()).await.expect("put");
+        }
+        store.tag(&namespace("a"), Version::new(5), "fifth", StoreMode::Overwrite).await.expect("tag");
+        store.delete_all(&["a/goes", "b/other"].map(at)).await.expect("delete");
+        let marker = at(&format!("gc/{:032x}.session", 3));
+        backend.store_bytes(&marker, "session\n".into()).await.expect("a writer that has died");
+    }
+    .boxed()
+}
+
+/// Takes everything away that can go.
+fn collect(store: &ContentStorage) -> BoxFuture<'_, Result<()>> {
+    let options = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO);
+    store.collect(options).map_ok(drop).boxed()
+}
+
+/// Collections, in this order on one store.
+pub const COLLECTIONS: &[Step] = &[
+    Step { name: "collect", prepare: store_and_remove, work: collect },
+    Step { name: "finish what another collector has listed", prepare: list_all_content, work: collect },
 ];

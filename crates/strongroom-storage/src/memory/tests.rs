@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::future::{self, BoxFuture};
+use futures::{FutureExt, TryStreamExt};
 
 use super::*;
 use crate::error::ErrorKind;
@@ -48,6 +49,9 @@ async fn the_modification_time_is_that_of_the_host() {
         }
         fn fill_random(&self, _: &mut [u8]) -> Result<()> {
             Ok(())
+        }
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            future::ready(()).boxed()
         }
     }
     let storage = MemoryStorage::with_host(Arc::new(Fixed));

@@ -1,0 +1,329 @@
+//! Finding out what is needed: the names of all versions that are kept.
+//!
+//! Of each history the versions from some version on are kept, and those with tags. What their names need is read run by run: the
+//! state at the first of them, and of each later one what its own commit put; so a run is read once, however many versions are kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_storage::{Error, ErrorKind, Location, Result};
+
+use super::age::Ages;
+use super::needed::{Needed, Prints};
+use super::{CollectOptions, CollectStep, NamespaceHistory};
+use crate::chunk::{Chunk, List};
+use crate::content::{Body, Content};
+use crate::names::LogName;
+use crate::namespace::Namespace;
+use crate::paths;
+use crate::record::Kind;
+use crate::run::{Cursor, Merge, Run};
+use crate::store::Inner;
+use crate::verify::Problem;
+
+/// How many tagged versions are read together.
+const STATES_TOGETHER: usize = 16;
+/// Every so many namespaces the progress is told.
+const TOLD_EVERY: u64 = 100;
+
+/// Which versions are kept besides the newest and those with tags.
+#[derive(Clone, Debug)]
+pub(super) struct Retention<'a> {
+    pub ages: Ages<'a>,
+    pub keep_last: Option<u64>,
+    pub keep_within: Option<Duration>,
+}
+
+impl Retention<'_> {
+    /// The first version from which on all are kept, of those that are there, ascending.
+    ///
+    /// A version is kept whose successor is not old enough. The first such is looked for, and not the last that is not: should the
+    /// backend's clock have been set back, more is kept.
+    async fn first_kept(&self, location: impl Fn(u64) -> Result<Location>, versions: &[u64]) -> Result<u64> {
+        let newest = versions.last().copied().unwrap_or(0);
+        let by_count = newest.saturating_sub(self.keep_last.unwrap_or(1).max(1) - 1);
+        let limit = self.ages.grace.max(self.keep_within.unwrap_or_default());
+        for version in versions.iter().take_while(|version| **version < by_count) {
+            // A successor that is not on record was collected: it is older.
+            if self.ages.is_within(limit, &location(version + 1)?).await? {
+                return Ok(*version);
+            }
+        }
+        Ok(by_count)
+    }
+}
+
+/// What is needed, and what no retained version is read from.
+#[derive(Debug, Default)]
+pub(super) struct Marked {
+    pub needed: Needed,
+    /// Versions on record that can go.
+    pub superseded: Vec<Location>,
+    pub histories: Vec<NamespaceHistory>,
+    pub problems: Vec<Problem>,
+    /// The chunk lists that were read already, by their objects and where they are.
+    read_lists: HashSet<(Location, u64)>,
+    /// The objects whose other chunk lists were read already.
+    objects: Prints,
+}
+
+/// One history.
+struct Survey {
+    log: LogName,
+    /// The versions on record, ascending.
+    versions: Vec<u64>,
+    tagged: BTreeSet<u64>,
+}
+
+impl Inner {
+    /// Reads all that is kept. Of the histories `held`, all versions are.
+    ///
+    /// # Errors
+    /// `Corrupt` if it can't be known what is needed.
+    pub(super) async fn mark(
+        self: &Arc<Self>,
+        retention: &Retention<'_>,
+        held: &HashSet<LogName>,
+        options: &CollectOptions,
+    ) -> Result<Marked> {
+        self.catalog.learn().await?;
+        let mut marked = Marked::default();
+        self.mark_log(LogName::Tags, BTreeSet::new(), retention, held, &mut marked).await?;
+        let mut tags: HashMap<Namespace, BTreeSet<u64>> = HashMap::new();
+        for tag in self.fresh_tags().await? {
+            tags.entry(tag.namespace).or_default().insert(tag.version.get());
+        }
+        let mut count = 0;
+        for (namespace, _) in self.namespaces("").await? {
+            let tagged = tags.remove(&namespace).unwrap_or_default();
+            self.mark_log(LogName::Namespace(namespace), tagged, retention, held, &mut marked).await?;
+            count += 1;
+            if count % TOLD_EVERY == 0 {
+                options.tell(CollectStep::Marking { namespaces: count });
+            }
+        }
+        options.tell(CollectStep::Marking { namespaces: count });
+        if let Some((namespace, versions)) = tags.into_iter().next() {
+            let log = LogName::Namespace(namespace);
+            return Err(self.lost(&log, versions.into_iter().next().unwrap_or_default())?);
+        }
+        Ok(marked)
+    }
+
+    async fn mark_log(
+        self: &Arc<Self>,
+        log: LogName,
+        tagged: BTreeSet<u64>,
+        retention: &Retention<'_>,
+        held: &HashSet<LogName>,
+        marked: &mut Marked,
+    ) -> Result<()> {
+        let mut versions = self.names.versions(&log).await?;
+        versions.reverse();
+        let survey = Survey { log, versions, tagged };
+        let Survey { log, versions, tagged } = &survey;
+        let Some(newest) = versions.last().copied() else { return Ok(()) };
+        let encoded = log.encode(self.descriptor.folds_case);
+        let location = |version| paths::version(&encoded, version);
+        let mut is_held = held.contains(log);
+        let first = if is_held { 0 } else { retention.first_kept(location, versions).await? };
+        let kept: Vec<u64> = versions.iter().copied().filter(|version| *version >= first).collect();
+        // A namespace has content; a tag stands for a number.
+        if *log != LogName::Tags {
+            self.mark_states(log, &tagged.iter().copied().collect::<Vec<_>>(), marked).await?;
+            is_held |= !self.mark_suffix(log, &kept, newest, marked).await?;
+        }
+        let mut chains: HashSet<u64> = HashSet::new();
+        for version in kept.iter().chain(tagged) {
+            let mut version = *version;
+            while version > 0 && chains.insert(version) {
+                version &= version - 1;
+            }
+        }
+        let before = marked.superseded.len();
+        if !is_held {
+            for version in versions.iter().filter(|version| !chains.contains(version)) {
+                marked.superseded.push(location(*version)?);
+            }
+        }
+        let superseded = (marked.superseded.len() - before) as u64;
+        if let LogName::Namespace(namespace) = log {
+            let kept = versions.len() as u64 - superseded;
+            let held_back = is_held;
+            marked.histories.push(NamespaceHistory { namespace: namespace.clone(), kept, superseded, held_back });
+        }
+        Ok(())
+    }
+
+    /// Marks the versions `kept`, ascending, up to the newest. False if one of them is damaged.
+    async fn mark_suffix(
+        self: &Arc<Self>,
+        log: &LogName,
+        kept: &[u64],
+        newest: u64,
+        marked: &mut Marked,
+    ) -> Result<bool> {
+        let mut is_sound = true;
+        let mut note = |error: Error, marked: &mut Marked| {
+            is_sound = false;
+            note(&mut marked.problems, error)
+        };
+        // The oldest that can be read; what was pruned before can't.
+        let mut base = None;
+        for version in kept {
+            match self.names.at(log, *version).await {
+                Ok(Some(_)) => {
+                    base = Some(*version);
+                    break;
+                }
+                Ok(None) if *version == newest => return Err(self.lost(log, newest)?),
+                Ok(None) => {}
+                Err(error) if *version == newest => return Err(error),
+                Err(error) => note(error, marked)?,
+            }
+        }
+        let base = base.unwrap_or(newest);
+        self.mark_states(log, &[base], marked).await?;
+        for version in kept.iter().filter(|version| **version > base) {
+            let read = async {
+                match self.names.run(log, *version).await? {
+                    Some(run) if run.header.put > 0 => self.mark_commit(run, marked).await,
+                    _ => Ok(()),
+                }
+            };
+            if let Err(error) = read.await {
+                note(error, marked)?;
+            }
+        }
+        if !is_sound {
+            // What the damaged ones have put may still stand.
+            self.mark_states(log, &[newest], marked).await?;
+        }
+        Ok(is_sound)
+    }
+
+    /// Marks what the commit put that published this run.
+    async fn mark_commit(self: &Arc<Self>, run: Arc<Run>, marked: &mut Marked) -> Result<()> {
+        let version = run.header.version;
+        let mut entries = Merge::new(vec![Cursor::seek(run, "").await?]);
+        while let Some(entry) = entries.next_ref().await? {
+            if entry.version() == version && entry.is_object() {
+                let entry = entry.decode().map_err(|malformed| malformed.in_file("a run"))?;
+                if let Some(object) = entry.object {
+                    self.mark_content(&object.content, marked).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks all names of these versions, ascending.
+    async fn mark_states(self: &Arc<Self>, log: &LogName, versions: &[u64], marked: &mut Marked) -> Result<()> {
+        for together in versions.chunks(STATES_TOGETHER) {
+            let mut runs: BTreeMap<u64, Arc<Run>> = BTreeMap::new();
+            for version in together {
+                let Some(state) = self.names.at(log, *version).await? else { return Err(self.lost(log, *version)?) };
+                runs.extend(state.runs.into_iter().map(|run| (run.header.version, run)));
+            }
+            let mut cursors = Vec::with_capacity(runs.len());
+            for run in runs.into_values() {
+                cursors.push(Cursor::seek(run, "").await?);
+            }
+            let mut entries = Merge::new(cursors);
+            let mut needed = Vec::new();
+            while let Some(mut same) = entries.next_all().await? {
+                same.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.version()));
+                let mut next = u64::MAX;
+                for entry in same {
+                    let version = entry.version();
+                    // It is what the name stands for from its own version on, up to the next entry.
+                    let first = together.get(together.partition_point(|kept| *kept < version));
+                    if version < next && entry.is_object() && first.is_some_and(|first| *first < next) {
+                        needed.push(entry.decode().map_err(|malformed| malformed.in_file("a run"))?);
+                    }
+                    next = next.min(version);
+                }
+                for entry in needed.drain(..) {
+                    if let Some(object) = entry.object {
+                        self.mark_content(&object.content, marked).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn mark_content(&self, content: &Content, marked: &mut Marked) -> Result<()> {
+        let digest = &content.digest;
+        match &content.body {
+            Body::Inline(_) => {}
+            Body::Packed(_) => {
+                marked.needed.chunks.insert(digest);
+            }
+            Body::Whole(_, list) => {
+                marked.needed.files.insert(digest);
+                if matches!(list, List::Packed(..)) {
+                    marked.needed.cell_lists.insert(digest);
+                }
+            }
+            Body::Chunked(list) => {
+                marked.needed.chunk_lists.insert(digest);
+                if let List::Inline(chunks) = list {
+                    marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest));
+                } else {
+                    match self.chunks_of(content).await {
+                        Ok(chunks) => marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest)),
+                        // Its list is looked for among what there is, and found to be lost.
+                        Err(error) => note(&mut marked.problems, error)?,
+                    }
+                }
+                if marked.objects.insert(digest) {
+                    self.mark_lists(content, marked).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the chunks of all lists of an object: which of them a reader finds, if the one that it was told of is gone, nobody knows.
+    async fn mark_lists(&self, content: &Content, marked: &mut Marked) -> Result<()> {
+        for found in self.catalog.find(Kind::ChunkList, &content.digest).await? {
+            if !marked.read_lists.insert((paths::pack(&found.place.pack)?, found.place.offset)) {
+                continue;
+            }
+            match self.read_list_at::<Chunk>(&content.digest, &found.place, found.size).await {
+                Ok(chunks) => marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest)),
+                Err(error) => note(&mut marked.problems, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The tags, relying on nothing known before.
+    async fn fresh_tags(&self) -> Result<Vec<crate::tag::Tag>> {
+        self.tags_in(&*self.names.find(&LogName::Tags).await?).await
+    }
+
+    fn lost(&self, log: &LogName, version: u64) -> Result<Error> {
+        let file = paths::version(&log.encode(self.descriptor.folds_case), version)?;
+        let detail = format!(
+            "version {version} of {log}, or a run that it is read from, is lost, so it can't be known what is needed; run `strongroom \
+             verify`, then restore the file from a copy of the store"
+        );
+        Ok(Error::new(ErrorKind::Corrupt, "collect", file, detail))
+    }
+}
+
+/// Damage is noted; anything else ends the collection.
+pub(super) fn note(problems: &mut Vec<Problem>, error: Error) -> Result<()> {
+    if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Missing) {
+        return Err(error);
+    }
+    let file = Location::parse(error.subject()).unwrap_or(paths::fixed(paths::STORE_FILE)?);
+    let problem = Problem { kind: error.kind(), file, detail: error.detail().to_string(), affected: Vec::new() };
+    if !problems.contains(&problem) {
+        problems.push(problem);
+    }
+    Ok(())
+}
