@@ -70,14 +70,14 @@ impl Inner {
                 let again = request(Arc::new(again(&changes, &own)));
                 self.queue.publish(log, again).await.map_err(Error::with_outcome_unknown)?
             };
-            if published.made {
-                own.insert(published.version);
-            } else if own.is_empty() {
+            own.extend(published.made.then_some(published.version));
+            // Made again, it may come to nothing: what a later commit has replaced is left alone.
+            let Some(version) = own.last().copied() else {
                 // All of it stands there already, in the same places: nobody will take it away.
                 return Ok(published);
-            }
+            };
             if session.stands().await.map_err(Error::with_outcome_unknown)? {
-                return Ok(Published { made: true, ..published });
+                return Ok(Published { version, made: true });
             }
             *membership = self.sessions.join_after(&session).await.map_err(Error::with_outcome_unknown)?;
         }

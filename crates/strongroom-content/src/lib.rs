@@ -41,6 +41,7 @@ mod group;
 mod history;
 mod index;
 mod list;
+mod mutation;
 mod names;
 mod namespace;
 mod nonce;
@@ -51,6 +52,8 @@ mod read;
 mod record;
 mod run;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod store;
 mod tag;

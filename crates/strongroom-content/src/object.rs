@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
-    ByteRange, Copied, Digest, DigestSet, Digests, Error, Hasher, Loaded, LocalPath, Location, Result, TargetFile,
-    unblock,
+    ByteRange, Copied, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, Loaded, LocalPath, Location, Result,
+    TargetFile, unblock,
 };
 
 use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, List};
 use crate::content::{Body, Kept};
 use crate::entry::{Attributes, Entry, Object, from_microseconds};
+use crate::namespace::Namespace;
 use crate::read::to_usize;
 use crate::store::Inner;
 use crate::version::Version;
@@ -154,12 +156,40 @@ impl ObjectRef {
     /// Opens the bytes `range`; every one is verified before it is handed out.
     ///
     /// # Errors
-    /// `Invalid` if the range begins behind the object's end; `Corrupt`, here or in the stream, if content is lost or damaged.
+    /// `Invalid` if the range begins behind the object's end; `Corrupt`, here or in the stream, if content is lost or damaged;
+    /// `Missing` if it is of an older version and was collected.
     pub async fn load(&self, range: ByteRange) -> Result<Loaded> {
         let content = &self.object.content;
         let range = range.resolve(content.size, &self.location)?;
-        let stream = self.store.open_content(content, range.clone(), self.location.as_str()).await?;
-        Ok(Loaded::new(&self.location, content.size, range, stream))
+        let stream = match self.store.open_content(content, range.clone(), self.location.as_str()).await {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.explain(error).await),
+        };
+        let object = self.clone();
+        let stream = stream.or_else(move |error| {
+            let object = object.clone();
+            async move { Err(object.explain(error).await) }
+        });
+        Ok(Loaded::new(&self.location, content.size, range, stream.boxed()))
+    }
+
+    /// What a failed read means: what a later version has replaced or removed may have been collected.
+    async fn explain(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Corrupt || !self.is_named() {
+            return error;
+        }
+        let (namespace, name) = Namespace::split_text(&self.location);
+        let newest = async { self.store.names.current_in(namespace).await?.get(name).await };
+        match newest.await {
+            Ok(newest) if newest.as_ref().is_none_or(|newest| newest.version != self.version) => {
+                let detail = format!(
+                    "what version {} of its namespace put here was replaced or removed later, and is not kept any more",
+                    self.version
+                );
+                Error::new(ErrorKind::Missing, "load", &self.location, detail).with_source(error)
+            }
+            _ => error,
+        }
     }
 
     /// Writes all of it into `target`, verified. Digests besides BLAKE3 are those on record, or computed.
@@ -172,7 +202,11 @@ impl ObjectRef {
         let named = |error: Error| {
             if error.operation() == "write" { error } else { error.in_operation("load", &self.location) }
         };
-        match copied.map_err(named)? {
+        let copied = match copied.map_err(named) {
+            Ok(copied) => copied,
+            Err(error) => return Err(self.explain(error).await),
+        };
+        match copied {
             Some(computed) => Ok(Copied::new(content.size, known.or(computed))),
             None => {
                 let (clean, loaded) = (target.clone(), self.load(ByteRange::All).await?);
@@ -192,8 +226,10 @@ impl ObjectRef {
         let Body::Packed(place) = &content.body else { return self.load(range).await?.into_bytes().await };
         let range = range.resolve(content.size, &self.location)?;
         let bytes = self.store.read_chunk(&content.as_chunk(*place)).await;
-        let bytes = bytes.map_err(|error| error.in_operation("load", &self.location))?;
-        Ok(bytes.slice(to_usize(range.start)..to_usize(range.end)))
+        match bytes {
+            Ok(bytes) => Ok(bytes.slice(to_usize(range.start)..to_usize(range.end))),
+            Err(error) => Err(self.explain(error.in_operation("load", &self.location)).await),
+        }
     }
 
     /// The file that the object is kept as, read-only, if it is kept whole on a local backend.
@@ -212,7 +248,7 @@ impl ObjectRef {
         let content = &self.object.content;
         let Body::Whole(nonce, _) = &content.body else {
             return Err(Error::new(
-                strongroom_storage::ErrorKind::Unsupported,
+                ErrorKind::Unsupported,
                 "path",
                 &self.location,
                 format!(
@@ -223,6 +259,9 @@ impl ObjectRef {
         };
         let digest = content.digest.to_string();
         let own_name = if self.is_named() { self.location.file_name() } else { &digest };
-        self.store.path_of(content, *nonce, name.unwrap_or(own_name), &self.location).await
+        match self.store.path_of(content, *nonce, name.unwrap_or(own_name), &self.location).await {
+            Ok(path) => Ok(path),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 }

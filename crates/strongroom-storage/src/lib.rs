@@ -36,4 +36,4 @@ pub use read_only::ReadOnlyStorage;
 pub use source::{FileIdentity, PathSource, Source, SourceFile};
 pub use storage::{ContentNamer, ExternalStorage, ObjectReader, PieceVisitor};
 pub use target::{NewFile, TargetFile};
-pub use unblock::unblock;
+pub use unblock::{unblock, unblock_inline};

@@ -33,7 +33,8 @@
 //! | [`CrashingStorage`] | stops after n operations, and keeps what the next process finds; loses what was not durable |
 //! | [`NonExclusiveStorage`] | claims to create exclusively and overwrites |
 //! | [`UnorderedStorage`] | does not claim cheap listings in order |
-//! | [`Intercepted`] | a storage with anybody in between: these five are made of it, and so is a scheduler of interleavings |
+//! | [`Intercepted`] | a storage with anybody in between: these five are made of it, and so is the next one |
+//! | [`Simulation`] | processes that take turns, stall and die, on machines whose clocks differ; all of it from a seed |
 //! | [`TestHost`] | clocks that stand still until they are moved, and randomness from a seed |
 //!
 //! # Why so
@@ -50,6 +51,7 @@ pub mod model;
 mod non_exclusive;
 mod operation;
 mod recording;
+mod simulation;
 mod unordered;
 
 pub use crashing::{Crash, CrashingStorage, PowerLoss};
@@ -59,4 +61,5 @@ pub use intercept::{Damage, Intercept, Intercepted, Outcome};
 pub use non_exclusive::{NonExclusive, NonExclusiveStorage};
 pub use operation::Operation;
 pub use recording::{Recording, RecordingStorage};
+pub use simulation::{Dice, Simulation, Step, Turns, Watch, Weather};
 pub use unordered::{Unordered, UnorderedStorage};

@@ -26,6 +26,13 @@ impl State {
         Ok(self.read(name, read).await?.flatten())
     }
 
+    /// The newest entry of `name`, also if it was removed.
+    #[cfg(test)]
+    pub(crate) async fn entry(&self, name: &str) -> Result<Option<Entry>> {
+        let decode = |entry: EntryRef<'_>| entry.decode();
+        self.read(name, decode).await
+    }
+
     /// Whether there is an object under `name`.
     pub(crate) async fn contains(&self, name: &str) -> Result<bool> {
         Ok(self.read(name, |entry| Ok(entry.is_object())).await?.unwrap_or(false))

@@ -1,0 +1,204 @@
+//! Writers, readers and collectors on one store, interleaved operation by operation under a seed.
+//!
+//! It is this crate's own code that runs, on a storage in memory whose operations wait for their turns. What is promised is looked at
+//! whenever something was deleted or acknowledged: see [`Oracle`].
+//!
+//! A seed that fails is run again by `STRONGROOM_SEED=<seed> cargo test -p strongroom-content simulation::one_seed -- --nocapture`,
+//! more seeds by `STRONGROOM_SIMULATION=<thousands of steps>`.
+
+mod actors;
+mod mutants;
+mod oracle;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use strongroom_storage::{ExternalStorage, MemoryStorage};
+use strongroom_testkit::{Simulation, Step, Weather};
+
+use crate::collect::CollectOptions;
+use crate::config::{ChunkSizes, ContentConfig, OpenOptions};
+use crate::mutation::{self, Mutation};
+use crate::store::ContentStorage;
+use actors::Actor;
+use oracle::Oracle;
+
+/// How many processes live at a time.
+const PROCESSES: usize = 5;
+/// For how many steps new ones are started.
+const STEPS: u64 = 900;
+
+/// The circumstances of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Climate {
+    /// Sessions last long, and few stall.
+    Calm,
+    /// Leases and grace periods are hardly longer than a commit, much stalls and dies.
+    Harsh,
+    /// Versions and snapshots last.
+    Patient,
+}
+
+const CLIMATES: [Climate; 3] = [Climate::Calm, Climate::Harsh, Climate::Patient];
+
+impl Climate {
+    fn config(self) -> ContentConfig {
+        let (lease, grace) = match self {
+            Self::Calm => (80, 12),
+            Self::Harsh => (16, 6),
+            Self::Patient => (40, 90),
+        };
+        let mut sizes = ChunkSizes::default();
+        (sizes.minimum, sizes.average, sizes.maximum) = (256, 1024, 4096);
+        ContentConfig::default()
+            .with_lease(Duration::from_secs(lease))
+            .with_grace(Duration::from_secs(grace))
+            .with_chunk_sizes(sizes)
+    }
+
+    fn weather(self) -> Weather {
+        let mut weather = Weather::calm(Duration::from_millis(500));
+        let (stalls, lengths): (u64, &[u64]) = match self {
+            Self::Calm => (10, &[5, 40, 120]),
+            Self::Harsh => (25, &[5, 20, 60]),
+            Self::Patient => (8, &[5, 60]),
+        };
+        weather.stalls = (stalls, lengths.iter().map(|seconds| Duration::from_secs(*seconds)).collect());
+        weather.deaths = 3;
+        (weather.refusals, weather.lost_answers) = (2, 3);
+        weather
+    }
+}
+
+/// What happened in a run.
+#[derive(Debug, Default)]
+struct Outcome {
+    steps: u64,
+    trace: u64,
+    counts: BTreeMap<String, u64>,
+    /// What was promised and not kept.
+    broken: Option<String>,
+}
+
+/// Does on the spot what needs no turns.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("a storage in memory keeps nobody waiting")
+}
+
+/// Runs a seed, with the protocol broken in one way or not.
+fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
+    mutation::set(mutation);
+    let simulation = Simulation::new(seed, climate.weather());
+    let server: Arc<dyn ExternalStorage> = Arc::new(MemoryStorage::with_host(simulation.host(usize::MAX - 1, seed, 0)));
+    let options = OpenOptions::default().with_host(simulation.host(usize::MAX - 2, seed, 0));
+    at_once(ContentStorage::create(server.clone(), climate.config(), options)).expect("create the store");
+    let oracle = Arc::new(Oracle::new(simulation.clone(), server.clone(), climate.config().grace));
+    let mut idle = false;
+    while !idle && oracle.broken().is_none() {
+        let may_start = simulation.steps() < STEPS && simulation.living() < PROCESSES;
+        if may_start && simulation.dice(|dice| dice.per_mille(200)) {
+            Actor::start(&simulation, &server, &oracle, seed);
+        }
+        match simulation.step() {
+            Step::Went(_) => {}
+            Step::Died(process) => oracle.died(process),
+            Step::Idle => idle = simulation.steps() >= STEPS,
+        }
+        if simulation.dice(|dice| dice.per_mille(5)) {
+            oracle.retry_a_marker();
+        }
+    }
+    if oracle.broken().is_none() {
+        oracle.check("in the end");
+    }
+    if oracle.broken().is_none() {
+        collect_all(&simulation, &server, &oracle, seed);
+    }
+    let outcome = Outcome {
+        steps: simulation.steps(),
+        trace: simulation.trace(),
+        counts: oracle.counts(),
+        broken: oracle.broken().map(|broken| format!("seed {seed}, {climate:?}, {mutation:?}: {broken}")),
+    };
+    mutation::set(None);
+    outcome
+}
+
+/// When all is quiet, two collections take away all that is dead, and nothing else.
+fn collect_all(simulation: &Simulation, server: &Arc<dyn ExternalStorage>, oracle: &Oracle, seed: u64) {
+    let options = OpenOptions::default().with_host(simulation.host(usize::MAX - 3, seed, 0));
+    let store = at_once(ContentStorage::open(server.clone(), options)).expect("open");
+    let all = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO);
+    oracle.forget_snapshots();
+    let mut last = None;
+    for _ in 0..3 {
+        match at_once(store.collect(all.clone())) {
+            Ok(report) => last = Some(report),
+            Err(error) => return oracle.breaks(format!("the last collection fails: {error:?}")),
+        }
+    }
+    let report = last.unwrap_or_default();
+    // What a writer that has died left dangling keeps a history from being pruned.
+    if report.problems.is_empty() && !report.condemned.is_empty() {
+        oracle.breaks(format!("something dead is left: {:#?}", report.condemned));
+    }
+    oracle.check("after the last collection");
+}
+
+fn assert_holds(outcome: &Outcome) {
+    if let Some(broken) = &outcome.broken {
+        panic!("{broken}");
+    }
+}
+
+/// As many thousand steps as the environment says, or those of every test run.
+fn thousands() -> u64 {
+    std::env::var("STRONGROOM_SIMULATION").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
+#[test]
+fn what_is_promised_holds_whoever_comes_between() {
+    let first: u64 = std::env::var("STRONGROOM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let (mut steps, mut counts, mut runs) = (0, BTreeMap::<String, u64>::new(), 0);
+    for seed in first.. {
+        for climate in CLIMATES {
+            let outcome = run(seed, climate, None);
+            assert_holds(&outcome);
+            steps += outcome.steps;
+            runs += 1;
+            outcome.counts.into_iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+        }
+        if steps >= thousands() * 1000 {
+            println!("seeds {first} to {seed}, {runs} runs, {steps} steps: {counts:?}");
+            break;
+        }
+    }
+    for what in ["acknowledged", "ended sessions", "deleted packs", "deleted files", "deleted versions", "copied bytes"]
+    {
+        assert!(counts.get(what).is_some_and(|count| *count > 0), "{what} never came to pass: {counts:?}");
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_each_time() {
+    for climate in CLIMATES {
+        let [first, second] = [(); 2].map(|()| run(4711, climate, None));
+        assert_eq!(
+            (first.steps, first.trace, first.counts),
+            (second.steps, second.trace, second.counts),
+            "{climate:?}"
+        );
+    }
+}
+
+#[test]
+fn one_seed() {
+    let Some(seed) = std::env::var("STRONGROOM_SEED").ok().and_then(|text| text.parse().ok()) else { return };
+    for climate in CLIMATES {
+        let outcome = run(seed, climate, None);
+        println!("{climate:?}: {outcome:?}");
+        assert_holds(&outcome);
+    }
+}
