@@ -129,6 +129,8 @@ impl Inner {
         if state.runs.iter().any(|run| session.is_listed(run.location())) {
             return Err(gone());
         }
+        // Who published it may not have come so far.
+        self.durable.make_sure(state.runs.iter().map(|run| run.location().clone())).await?;
         let mut writer = ContentWriter::new(self.clone(), session.clone());
         let mut entries = state.entries("").await?;
         while let Some(entry) = State::next_object(&mut entries, "").await? {

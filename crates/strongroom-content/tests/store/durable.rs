@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use strongroom_content::{ContentConfig, Layout, PutOptions};
-use strongroom_storage::{ErrorKind, FileStorage};
+use strongroom_content::{ContentConfig, Layout, PutOptions, Version};
+use strongroom_storage::{ErrorKind, FileStorage, StoreMode};
 use strongroom_testkit::{Fault, FaultyStorage, Operation, RecordingStorage};
 
-use crate::support::{Backend, create, layout, noise, open, put};
+use crate::support::{Backend, create, layout, namespace, noise, open, put};
 
 /// What was made durable since the last time: how many packs, files and versions.
 fn made_durable(recording: &RecordingStorage) -> [usize; 3] {
@@ -38,6 +38,12 @@ async fn content_and_versions_of_others_are_made_durable_before_they_are_relied_
     put(&other, "a/small", noise(1, 5000), PutOptions::default()).await.expect("put");
     assert_eq!(made_durable(&recording), [0, 0, 1]);
     put(&other, "a/small", noise(1, 5000), PutOptions::default()).await.expect("put");
+    assert_eq!(made_durable(&recording), [0, 0, 0]);
+    // A tag is nothing without its version.
+    put(&one, "c/small", noise(4, 20), PutOptions::default()).await.expect("put");
+    other.tag(&namespace("c"), Version::new(1), "first", StoreMode::Create).await.expect("tag");
+    assert_eq!(made_durable(&recording), [0, 0, 1]);
+    other.tag(&namespace("c"), Version::new(1), "again", StoreMode::Create).await.expect("tag");
     assert_eq!(made_durable(&recording), [0, 0, 0]);
     // What a handle has stored itself is durable.
     put(&other, "b/new", noise(3, 5000), PutOptions::default()).await.expect("put");
