@@ -159,12 +159,12 @@ impl NameLog {
                 if let Some(arriving) = arriving {
                     arriving.await?;
                 }
-                if state.version > 0 {
-                    self.durable.make_sure([paths::version(&encoded, state.version)?]).await?;
-                }
+                self.secure(&encoded, state.version).await?;
             }
             return Ok(Some(outcomes));
         }
+        // Or this version may outlast that one, which somebody else has just published.
+        self.secure(&encoded, state.version).await?;
         let location = paths::version(&encoded, version)?;
         let (source, pieces) = self.build(log, &state, entries, info, version).await?.into_source().await?;
         let stored = match arriving {
@@ -186,6 +186,11 @@ impl NameLog {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes sure that a version is durable, if there is any.
+    async fn secure(&self, encoded: &EncodedNamespace, version: u64) -> Result<()> {
+        if version == 0 { Ok(()) } else { self.durable.make_sure([paths::version(encoded, version)?]).await }
     }
 
     /// Stores a run of which nothing is to be seen before content is durable that is on its way: until then, its end is held back.

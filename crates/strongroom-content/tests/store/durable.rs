@@ -45,6 +45,12 @@ async fn content_and_versions_of_others_are_made_durable_before_they_are_relied_
     assert_eq!(made_durable(&recording), [0, 0, 1]);
     other.tag(&namespace("c"), Version::new(1), "again", StoreMode::Create).await.expect("tag");
     assert_eq!(made_durable(&recording), [0, 0, 0]);
+    // A version never outlasts the one before.
+    put(&one, "d/one", noise(5, 20), PutOptions::default()).await.expect("put");
+    put(&other, "d/other", noise(6, 20), PutOptions::default()).await.expect("put");
+    assert_eq!(made_durable(&recording), [0, 0, 1]);
+    put(&other, "d/other too", noise(7, 20), PutOptions::default()).await.expect("put");
+    assert_eq!(made_durable(&recording), [0, 0, 0]);
     // What a handle has stored itself is durable.
     put(&other, "b/new", noise(3, 5000), PutOptions::default()).await.expect("put");
     put(&other, "b/new too", noise(3, 5000), PutOptions::default()).await.expect("put");
