@@ -170,6 +170,6 @@ fn read(folder: &Path, beginning: &str) -> io::Result<Vec<Entry>> {
 fn is_folder(path: &Path) -> bool {
     match std::fs::symlink_metadata(path) {
         Ok(found) => found.is_dir(),
-        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        Err(error) => !is_absent(&error),
     }
 }
