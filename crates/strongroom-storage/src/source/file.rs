@@ -158,14 +158,19 @@ impl SourceFile {
     /// Checks that the open file, and the file that stands under the path now, are what was opened. Blocks.
     ///
     /// # Errors
-    /// [`ErrorKind::Changed`] if not.
+    /// [`ErrorKind::Changed`] if not; those of the operating system if that can't be found out.
     pub fn check_unchanged(&self) -> Result<()> {
-        let same = |metadata: io::Result<Metadata>| metadata.is_ok_and(|now| FileIdentity::of(&now) == self.identity);
-        if same(self.file.metadata()) && same(std::fs::metadata(&self.path)) {
-            Ok(())
-        } else {
-            Err(changed(&self.path))
+        for now in [self.file.metadata(), std::fs::metadata(&self.path)] {
+            match now {
+                Ok(now) if FileIdentity::of(&now) == self.identity => {}
+                // There is nothing, or something else, where it was.
+                Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    return Err(Error::from_io("read", self.path.display(), error));
+                }
+                _ => return Err(changed(&self.path)),
+            }
         }
+        Ok(())
     }
 
     /// The file as it was when it was opened.
