@@ -1,8 +1,8 @@
 //! Local files that objects are loaded into.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,10 +90,11 @@ impl NewFile {
     }
 
     fn begin(path: PathBuf) -> Result<Self> {
+        // Opened here: of an error that it has put words around, `tempfile` does not tell the code.
+        let open = |path: &Path| File::options().read(true).write(true).create_new(true).mode(0o666).open(path);
         let begun = tempfile::Builder::new()
             .prefix(".strongroom-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder_of(&path))
+            .make_in(folder_of(&path), open)
             .and_then(|temporary| Ok((temporary.as_file().try_clone()?, temporary)));
         match begun {
             Ok((file, temporary)) => Ok(Self { temporary, target: TargetFile::new(file, path.clone()), path }),
@@ -153,6 +154,8 @@ fn folder_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[tokio::test]
