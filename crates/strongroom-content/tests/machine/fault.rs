@@ -19,13 +19,13 @@ const SEED: u64 = 20_260_103;
 const THREADS: usize = 3;
 
 /// Calls of which there are many and which change nothing: if not all are tried, one of up to this many is.
-const STRIDE: u64 = 4;
+const STRIDE: u64 = 6;
 const MANY: &[&str] = &["openat2", "pread64", "preadv2", "statx", "getdents64", "read"];
 
 /// Calls, and how they fail.
 const FAULTS: &[(&str, &[&str])] = &[
     ("open", &["EACCES", "EMFILE", "EIO", "ENOSPC"]),
-    ("openat", &["EMFILE", "EACCES", "EIO"]),
+    ("openat", &["EIO", "EMFILE", "EACCES"]),
     ("openat2", &["EIO", "EACCES", "EMFILE"]),
     ("read", &["EIO"]),
     ("pread64", &["EIO"]),

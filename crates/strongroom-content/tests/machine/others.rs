@@ -17,7 +17,7 @@ struct Case {
 }
 
 const fn work(line: &'static str, promises: &'static [&'static str]) -> Work {
-    Work { line, images: 8, promises: Some(promises) }
+    Work { line, images: 6, promises: Some(promises) }
 }
 
 const CASES: &[Case] = &[

@@ -13,7 +13,7 @@ use crate::strace;
 pub const SEED: u64 = 20_260_101;
 
 const fn work(line: &'static str) -> Work {
-    Work { line, images: 40, promises: None }
+    Work { line, images: 30, promises: None }
 }
 
 /// Every kind of commit.
