@@ -121,7 +121,10 @@ const FORGOTTEN: &[Mutant] = &[
     ("the descriptor", |sync| sync.magic.starts_with(b"{")),
     ("packs", |sync| sync.magic.starts_with(b"SRPACK0")),
     ("runs", |sync| sync.magic.starts_with(b"SRRUN00")),
-    ("whole files", |sync| sync.folder.is_none() && !sync.magic.starts_with(b"SR") && sync.magic[0] > b'{'),
+    ("whole files", |sync| {
+        let others: [&[u8]; 3] = [b"SR", b"{", b"This"];
+        sync.folder.is_none() && !others.iter().any(|other| sync.magic.starts_with(other))
+    }),
 ];
 
 #[test]
