@@ -81,7 +81,7 @@ pub(crate) fn version_of(location: &Location) -> Option<u64> {
     if name.len() != 10 || !name.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
-    VERSIONS.checked_sub(u64::from_str_radix(name, 16).ok()?).filter(|version| *version > 0)
+    VERSIONS.checked_sub(u64::from_str_radix(name, 16).ok()?).filter(|version| (1..VERSIONS).contains(version))
 }
 
 /// A namespace as the backend's names have it: empty, or encoded segments each followed by `/`.
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(first.as_str(), "names/dag/unit%201/@/ffffffffff");
         assert!(second < first);
         assert_eq!(version_of(&second), Some(2));
-        for stray in ["+fffffffff", "FFFFFFFFFF", "fffffffff", "ffffffffff.tmp"] {
+        for stray in ["+fffffffff", "FFFFFFFFFF", "fffffffff", "ffffffffff.tmp", "0000000000"] {
             assert_eq!(version_of(&Location::parse(stray).expect("valid")), None, "{stray}");
         }
         assert_eq!(namespace.decode().expect("not shortened").as_str(), "dag/unit 1");

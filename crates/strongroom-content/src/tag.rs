@@ -11,6 +11,7 @@ use crate::content::{Body, Content};
 use crate::entry::{Attributes, Entry, Object};
 use crate::names::{Action, Change, Expected, LogName, State};
 use crate::namespace::Namespace;
+use crate::paths;
 use crate::session::{Membership, Session};
 use crate::store::{ContentStorage, Inner};
 use crate::version::Version;
@@ -172,7 +173,27 @@ fn tag_of(entry: &Entry) -> Option<Tag> {
     let (name, namespace) = entry.name.split_once('/')?;
     let Body::Inline(bytes) = &entry.object.as_ref()?.content.body else { return None };
     let mut input = Decoder::new(bytes);
-    let version = Version::new(input.u64().ok()?);
+    let version = Version::new(input.u64().ok().filter(|version| (1..paths::VERSIONS).contains(version))?);
     input.finish().ok()?;
     Some(Tag { name: name.into(), namespace: Namespace::from_run(namespace)?, version })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_version(version: u64) -> Option<Tag> {
+        let content = Content::inline(Bytes::copy_from_slice(&version.to_le_bytes()));
+        let object = Some(Object { content, attributes: Attributes::default() });
+        tag_of(&Entry { name: "name/a/b".into(), version: 1, time: 0, object })
+    }
+
+    #[test]
+    fn what_says_a_version_that_can_not_be_is_no_tag() {
+        assert_eq!(of_version(7).map(|tag| tag.version), Some(Version::new(7)));
+        assert!(of_version(paths::VERSIONS - 1).is_some());
+        for version in [0, paths::VERSIONS, u64::MAX] {
+            assert_eq!(of_version(version), None);
+        }
+    }
 }
