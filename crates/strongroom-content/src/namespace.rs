@@ -76,6 +76,17 @@ impl Namespace {
         }
     }
 
+    /// Whether an object of this namespace can have this name: whether the two are what [`split`](Self::split) gives.
+    pub(crate) fn can_have(&self, name: &[u8]) -> bool {
+        let before = if self.0.is_empty() { 0 } else { self.0.len() + 1 };
+        let is_segment =
+            |part: &[u8]| !matches!(part, b"" | b"." | b"..") && part.len() <= Location::MAX_SEGMENT_BYTES;
+        before + name.len() <= Location::MAX_BYTES
+            && !name.contains(&0)
+            && name.split(|byte| *byte == b'/').all(is_segment)
+            && (self.segments().count() == 2 || !name.contains(&b'/'))
+    }
+
     /// The location of `name` in this namespace.
     pub(crate) fn location(&self, name: &str) -> Result<Location> {
         if self.0.is_empty() { Location::parse(name) } else { Location::parse(&format!("{}/{name}", self.0)) }
@@ -164,7 +175,23 @@ pub(crate) fn decode_segment(encoded: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_namespace_can_have_the_names_that_are_split_off_it(
+            namespace in prop::sample::select(vec!["", "a", "a/b"]),
+            name in "([ax./\u{0}]{0,4}|[a.]{250,260}|(a/){505,515}a?)",
+        ) {
+            let namespace = Namespace::parse(namespace).expect("valid");
+            let expected = namespace.location(&name).is_ok_and(|location| {
+                Namespace::split(&location) == (namespace.clone(), &*name)
+            });
+            prop_assert_eq!(namespace.can_have(name.as_bytes()), expected);
+        }
+    }
 
     #[test]
     fn a_location_is_split_into_namespace_and_name_and_put_together_again() {

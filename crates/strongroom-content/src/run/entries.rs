@@ -63,6 +63,11 @@ impl Entries {
         (0..self.len()).filter_map(|at| self.get(at)).filter(|entry| !entry.is_object()).count()
     }
 
+    /// Their names, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.spans.iter().map(|span| name(&self.bytes, *span))
+    }
+
     /// The entry at this position.
     pub(super) fn get(&self, at: usize) -> Option<EntryRef<'_>> {
         let span = *self.spans.get(at)?;

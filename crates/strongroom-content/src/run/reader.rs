@@ -16,6 +16,7 @@ use crate::compress::decompress;
 use crate::entry::Entry;
 use crate::envelope::{self, MAGIC_BYTES, Opened};
 use crate::filter::Filter;
+use crate::names::LogName;
 
 /// How many blocks are read at once, at most, by who goes over many of them.
 const BLOCKS_AT_ONCE: usize = 64;
@@ -227,7 +228,8 @@ impl Run {
         Ok(blocks)
     }
 
-    /// The entries of block number `index`, which are where the directory says and of commits that the run holds.
+    /// The entries of block number `index`, which are where the directory says, of commits that the run holds, and of names that
+    /// there can be.
     fn decode_block(&self, index: usize, block: &Block, stored: Bytes) -> Decoded<Entries> {
         if checksum(&stored) != block.checksum {
             return Err(Malformed("a block in it does not match its checksum"));
@@ -241,6 +243,11 @@ impl Run {
         };
         if first.name() != block.first.as_bytes() || next.is_some_and(|next| last.name() >= next.first.as_bytes()) {
             return Err(Malformed("a block in it does not have the names that its directory says"));
+        }
+        if let LogName::Namespace(namespace) = &self.header.log
+            && !entries.names().all(|name| namespace.can_have(name))
+        {
+            return Err(Malformed("a name in it is none that its namespace can have"));
         }
         Ok(entries)
     }
