@@ -113,6 +113,7 @@ def read_at(path, offset, stored, method, size):
         file.seek(offset)
         held = kept = file.read(stored)
     if method == 1:
+        need(size <= 64 << 20, f"{path}: more is compressed than may be")
         try:
             need(zstandard.get_frame_parameters(kept).content_size == size, f"{path}: a zstd frame has another length")
             held = zstandard.ZstdDecompressor().decompress(kept, max_output_size=size, allow_extra_data=False)

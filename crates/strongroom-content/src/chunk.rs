@@ -36,11 +36,12 @@ impl Method {
         }
     }
 
-    /// Whether `size` bytes can take `stored` bytes: as many, or where they are compressed, no more.
+    /// Whether `size` bytes can take `stored` bytes: as many, or where they are compressed, no more. A few bytes can be compressed
+    /// gigabytes; what is compressed has no more than a chunk can have.
     pub(crate) fn check(self, stored: u32, size: u32) -> Decoded<()> {
         match self {
             Self::Plain if stored == size => Ok(()),
-            Self::Zstd if stored <= size => Ok(()),
+            Self::Zstd if stored <= size && size <= CHUNK_MAX_BYTES => Ok(()),
             _ => Err(Malformed("a length in it does not fit what is stored")),
         }
     }
@@ -254,6 +255,21 @@ mod tests {
             damaged[at] ^= 1;
             assert!(decode_list_body::<Chunk>(&object, &damaged).is_err(), "byte {at}");
             assert!(decode_list_body::<Chunk>(&object, &body[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_has_no_more_than_a_chunk() {
+        for (method, size, sound) in [
+            (Method::Zstd, CHUNK_MAX_BYTES, true),
+            (Method::Zstd, CHUNK_MAX_BYTES + 1, false),
+            (Method::Zstd, u32::MAX, false),
+            (Method::Plain, 100, true),
+        ] {
+            assert_eq!(method.check(100, size).is_ok(), sound, "{size}");
+            let mut out = Encoder::default();
+            List::<Chunk>::Packed(Place { stored: 100, method, ..chunk(1).place }, size).encode(&mut out);
+            assert_eq!(List::<Chunk>::decode(&mut Decoder::new(&out.finish())).is_ok(), sound, "a list of {size}");
         }
     }
 

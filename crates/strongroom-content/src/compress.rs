@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::chunk::Method;
+use crate::chunk::{CHUNK_MAX_BYTES, Method};
 use crate::codec::{Decoded, Malformed};
 use crate::config::Compression;
 
@@ -55,11 +55,13 @@ impl<T> Contexts<T> {
 
 /// Compresses `bytes` if the policy allows it and it saves at least a sixteenth.
 pub(crate) fn compress(bytes: Bytes, policy: Compression) -> (Method, Bytes) {
-    let tried = match policy {
-        Compression::None => false,
-        Compression::Zstd => bytes.len() >= MIN_BYTES,
-        Compression::Auto => bytes.len() >= MIN_BYTES && promises_gain(&bytes),
-    };
+    // What has more, as lists of large objects may, no reader would decompress.
+    let tried = (MIN_BYTES..=CHUNK_MAX_BYTES as usize).contains(&bytes.len())
+        && match policy {
+            Compression::None => false,
+            Compression::Zstd => true,
+            Compression::Auto => promises_gain(&bytes),
+        };
     if !tried {
         return (Method::Plain, bytes);
     }
@@ -134,6 +136,13 @@ mod tests {
         assert_eq!(compress(text.clone(), Compression::None).0, Method::Plain);
         assert_eq!(compress(text, Compression::Zstd).0, Method::Zstd);
         assert_eq!(compress(noise(5000), Compression::Zstd).0, Method::Plain);
+    }
+
+    #[test]
+    fn what_no_reader_would_decompress_is_kept_as_it_is() {
+        let zeros = Bytes::from(vec![0; CHUNK_MAX_BYTES as usize + 1]);
+        assert_eq!(compress(zeros.slice(1..), Compression::Zstd).0, Method::Zstd);
+        assert_eq!(compress(zeros, Compression::Zstd).0, Method::Plain);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::hash::BuildHasherDefault;
 use bytes::Bytes;
 use strongroom_storage::Digest;
 
-use crate::chunk::Method;
+use crate::chunk::{CHUNK_MAX_BYTES, Method};
 use crate::codec::{Decoded, Decoder, Encoder, Malformed};
 
 /// Bytes of a record.
@@ -69,6 +69,9 @@ impl Record {
         };
         if input.u16()? != 0 {
             return Err(Malformed("a record in it has something where nothing is defined"));
+        }
+        if record.kind == Kind::Chunk && record.size > CHUNK_MAX_BYTES {
+            return Err(Malformed("a chunk in it is larger than the format allows"));
         }
         record.method.check(record.stored, record.size)?;
         record.offset.checked_add(u64::from(record.stored)).ok_or(Malformed("a place in it is beyond any file"))?;
@@ -348,6 +351,21 @@ mod tests {
             let mut forged = good.clone();
             forged[at] = byte;
             assert!(Records::read(forged.into(), 1).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_it_may_be_is_refused() {
+        let is_sound = |kind, method, size| {
+            let stored = if method == Method::Plain { size } else { 100 };
+            let record = Record { kind, method, size, stored, ..records(1)[0] };
+            Records::read(encoded(vec![record]), 1).is_ok()
+        };
+        for kind in [Kind::Chunk, Kind::ChunkList, Kind::CellList] {
+            assert!(is_sound(kind, Method::Zstd, CHUNK_MAX_BYTES) && is_sound(kind, Method::Plain, CHUNK_MAX_BYTES));
+            assert!(!is_sound(kind, Method::Zstd, CHUNK_MAX_BYTES + 1), "{kind:?}");
+            // A list that is not compressed takes what it takes.
+            assert_eq!(is_sound(kind, Method::Plain, u32::MAX), kind != Kind::Chunk, "{kind:?}");
         }
     }
 
