@@ -32,6 +32,8 @@ use writer::RunWriter;
 pub(crate) const MAGIC: Magic = b"SRRUN00\n";
 /// A block is closed when it has this many bytes.
 const BLOCK_BYTES: usize = 16 << 10;
+/// A block has no more bytes than this, before compression: much more than one entry of ours can have. Many are read at once.
+const BLOCK_MAX_BYTES: usize = 1 << 20;
 /// A run with as many entries has a filter; those of smaller ones are had by one request. Tests have small ones.
 const FILTER_ENTRIES: u64 = if cfg!(test) { 40 } else { 8192 };
 /// The filter has no more bytes than this, which is enough for 53 million names; with more, names that are not there are looked
@@ -142,6 +144,9 @@ impl Block {
         };
         block.offset.checked_add(u64::from(block.stored)).ok_or(Malformed("a block in it is beyond any file"))?;
         block.method.check(block.stored, block.size)?;
+        if block.size as usize > BLOCK_MAX_BYTES {
+            return Err(Malformed("a block in it is larger than the format allows"));
+        }
         Ok(block)
     }
 }

@@ -10,6 +10,7 @@ use strongroom_storage::{ErrorKind, ExternalStorage, Location, MemoryStorage};
 use strongroom_testkit::RecordingStorage;
 
 use super::{Build, Cursor, Drafts, Header, Merge, Run, RunWriter, Runs};
+use crate::codec::{Decoder, Encoder};
 use crate::config::Compression;
 use crate::content::Content;
 use crate::entry::{Attributes, Entry, Object};
@@ -84,6 +85,31 @@ async fn names_out_of_order_are_corrupt_within_a_block_and_across_blocks() {
     let mut entries: Vec<Entry> = (0..2000).map(|n| entry(&format!("name-{n:05}"), 3)).collect();
     entries.swap(0, 1999);
     assert_eq!(read(&entries).await, Err(ErrorKind::Corrupt));
+}
+
+/// An entry of so many bytes, roughly: as large as other writers may make them.
+fn large(name: &str, bytes: usize) -> Entry {
+    let mut out = Encoder::default();
+    out.short_bytes(name.as_bytes());
+    out.u64(3);
+    out.i64(0);
+    Content::inline(Bytes::new()).encode(&mut out);
+    let count = bytes / 65_000;
+    out.u16(u16::try_from(count).expect("a few"));
+    for n in 0..count {
+        out.short_bytes(format!("lab.{n:05}").as_bytes());
+        out.short_bytes(&[0; 65_000]);
+    }
+    Entry::decode(&mut Decoder::new(&out.finish())).expect("sound")
+}
+
+#[tokio::test]
+async fn a_block_has_no_more_than_it_may_have() {
+    // What is before the large one would fit a block, and what is large as well, but not both.
+    let mut entries: Vec<Entry> = (0..150).map(|n| entry(&format!("a{n:03}"), 3)).collect();
+    entries.push(large("b", 1_040_000));
+    assert_eq!(read(&entries).await, Ok(entries));
+    assert_eq!(read(&[large("b", 1 << 21)]).await, Err(ErrorKind::Corrupt));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use strongroom_storage::Digest;
 
 use super::entries::EntryRef;
-use super::{BLOCK_BYTES, Block, FILTER_ENTRIES, FILTER_MAX_BYTES, Header, MAGIC, checksum};
+use super::{BLOCK_BYTES, BLOCK_MAX_BYTES, Block, FILTER_ENTRIES, FILTER_MAX_BYTES, Header, MAGIC, checksum};
 use crate::codec::Encoder;
 use crate::compress::compress;
 use crate::config::Compression;
@@ -50,6 +50,9 @@ impl RunWriter {
     }
 
     pub(crate) fn push(&mut self, entry: EntryRef<'_>) {
+        if self.open.as_ref().is_some_and(|(_, block)| block.len() + entry.encoded().len() > BLOCK_MAX_BYTES) {
+            self.close_block();
+        }
         let (_, block) = self.open.get_or_insert_with(|| {
             let name =
                 std::str::from_utf8(entry.name()).expect("the names of entries were checked when they were read");
