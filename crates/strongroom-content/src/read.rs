@@ -23,6 +23,8 @@ use crate::store::Inner;
 
 /// Neighbouring chunks are fetched by one request up to so many bytes.
 const FETCH_BYTES: u64 = 4 << 20;
+/// Of what was compressed well, less is fetched at once: no more than so many times as much is in memory then.
+const EXPANSION_MAX: u64 = 4;
 /// How many requests are under way ahead of the reader.
 const FETCHES_AT_ONCE: usize = 2;
 /// More than this is verified on another thread.
@@ -180,11 +182,14 @@ fn check_chunk(chunk: &Chunk, stored: Bytes) -> Option<Bytes> {
 }
 
 /// Chunks that follow each other in one pack with at most `gap` bytes between them, so that one request of at most `most` bytes
-/// fetches them.
+/// fetches them, and they have no more than [`EXPANSION_MAX`] times as much in memory.
 pub(crate) fn neighbours(wanted: Vec<Wanted>, gap: u64, most: u64) -> Vec<Vec<Wanted>> {
     let mut groups: Vec<Vec<Wanted>> = Vec::new();
+    // Of the last group, after decompression.
+    let mut size = 0;
     for next in wanted {
         let place = next.0.place;
+        size += u64::from(next.0.size);
         if let Some(group) = groups.last_mut()
             && let (Some((first, _)), Some((last, _))) = (group.first(), group.last())
             && last.place.pack == place.pack
@@ -193,10 +198,12 @@ pub(crate) fn neighbours(wanted: Vec<Wanted>, gap: u64, most: u64) -> Vec<Vec<Wa
                 .checked_sub(last.place.offset + u64::from(last.place.stored))
                 .is_some_and(|between| between <= gap)
             && place.offset + u64::from(place.stored) - first.place.offset <= most
+            && size <= most.saturating_mul(EXPANSION_MAX)
         {
             group.push(next);
             continue;
         }
+        size = next.0.size.into();
         groups.push(vec![next]);
     }
     groups
@@ -214,4 +221,27 @@ pub(crate) fn damaged(subject: &str, what: &str) -> Error {
 /// Offsets within what is held in memory fit `usize`.
 pub(crate) fn to_usize(offset: u64) -> usize {
     usize::try_from(offset).expect("an offset within memory fits usize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::Method;
+    use crate::nonce::Nonce;
+
+    #[test]
+    fn what_is_fetched_at_once_has_a_bound_before_and_after_decompression() {
+        let grouped = |stored: u32, size: u32| -> Vec<usize> {
+            let chunk = |n: u32| {
+                let offset = u64::from(8 + n * stored);
+                let place = Place { pack: Nonce::from_bytes([1; 16]), offset, stored, method: Method::Zstd };
+                (Chunk { digest: Digest::of(b"any"), size, place }, 0..1)
+            };
+            neighbours((0..10).map(chunk).collect(), 0, 1000).iter().map(Vec::len).collect()
+        };
+        assert_eq!(grouped(100, 150), [10]);
+        assert_eq!(grouped(300, 300), [3, 3, 3, 1]);
+        assert_eq!(grouped(10, 1000), [4, 4, 2]);
+        assert_eq!(grouped(10, 1 << 26), [1; 10]);
+    }
 }
