@@ -57,9 +57,10 @@ impl FilterWriter {
 
 /// Which bits of a filter of so many bytes, at least one, stand for a digest.
 fn bits(digest: &Digest, filter_bytes: usize) -> impl Iterator<Item = usize> {
-    let bits = filter_bytes as u64 * 8;
+    // A filter that somebody else made may have more bits than a word can tell apart.
+    let bits = filter_bytes as u128 * 8;
     let words = digest.as_bytes()[8..].chunks_exact(4);
-    let words = words.map(|word| word.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)));
+    let words = words.map(|word| word.iter().rev().fold(0, |number, byte| number << 8 | u128::from(*byte)));
     words.map(move |word| usize::try_from((word * bits) >> 32).expect("it is less than the bits of a filter in memory"))
 }
 
@@ -77,6 +78,14 @@ mod tests {
         assert!((0..10_000).all(|n| filter.may_have(&digest(n))));
         let wrong = (10_000..20_000).filter(|n| filter.may_have(&digest(*n))).count();
         assert!(wrong < 150, "{wrong}");
+    }
+
+    #[test]
+    fn every_bit_lies_in_the_filter_however_large_that_is() {
+        let digest = Digest::from_bytes([0xff; Digest::BYTES]);
+        for bytes in [1, 100, 1 << 29, (1 << 29) + 1, u32::MAX as usize] {
+            assert!(bits(&digest, bytes).all(|bit| bit / 8 < bytes && bit / 8 >= bytes - bytes.div_ceil(8)), "{bytes}");
+        }
     }
 
     #[test]
