@@ -18,6 +18,8 @@ use crate::envelope::{self, MAGIC_BYTES, Opened};
 use crate::filter::Filter;
 use crate::names::LogName;
 
+/// The least bytes of an encoded entry: a name of one byte, version, time, and that it was removed.
+const ENTRY_MIN_BYTES: u64 = 2 + 1 + 8 + 8 + 1;
 /// How many blocks are read at once, at most, by who goes over many of them.
 const BLOCKS_AT_ONCE: usize = 64;
 
@@ -58,6 +60,11 @@ impl Run {
             };
             if !blocks.iter().all(inside) {
                 return Err(Malformed("a block in it is beyond its end"));
+            }
+            // A run that it is merged into makes room for as many.
+            let most: u64 = blocks.iter().map(|block| u64::from(block.size) / ENTRY_MIN_BYTES).sum();
+            if !(blocks.len() as u64..=most).contains(&entries) {
+                return Err(Malformed("it can't have as many entries as it says"));
             }
             if !blocks.is_sorted_by(|a, b| a.first < b.first) {
                 return Err(Malformed("its blocks are not in order"));

@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use strongroom_storage::{ErrorKind, ExternalStorage, Location, MemoryStorage};
 use strongroom_testkit::RecordingStorage;
 
-use super::{Build, Cursor, Drafts, Header, Merge, Run, RunWriter, Runs};
+use super::{Build, Cursor, Drafts, Header, MAGIC, Merge, Run, RunWriter, Runs};
 use crate::codec::{Decoder, Encoder};
 use crate::config::Compression;
 use crate::content::Content;
 use crate::entry::{Attributes, Entry, Object};
+use crate::envelope;
 use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::nonce::Nonce;
@@ -101,6 +102,32 @@ fn large(name: &str, bytes: usize) -> Entry {
         out.short_bytes(&[0; 65_000]);
     }
     Entry::decode(&mut Decoder::new(&out.finish())).expect("sound")
+}
+
+#[tokio::test]
+async fn a_run_with_more_entries_than_its_blocks_can_have_is_corrupt() {
+    let opens = |entries: u64| {
+        let mut writer = RunWriter::new(Compression::None, 1);
+        let mut draft = Drafts::default();
+        draft.push(&Entry { object: None, ..entry("a", 3) });
+        draft.finish().iter().for_each(|entries| writer.push(entries.get(0).expect("one")));
+        writer.finish(&header(4, 3));
+        let file = std::iter::from_fn(|| writer.take()).collect::<Vec<Bytes>>().concat();
+        let opened = envelope::parse(file.clone().into(), MAGIC).expect("sound");
+        // The number stands behind the header, of which all but the texts has 49 bytes.
+        let at = 49 + 2 + "dag/unit".len() + 2 + 2;
+        let mut directory = opened.directory.to_vec();
+        assert_eq!(directory[at..at + 8], 1u64.to_le_bytes());
+        directory[at..at + 8].copy_from_slice(&entries.to_le_bytes());
+        let body_end = usize::try_from(opened.body_end).expect("small");
+        let forged = [&file[..body_end], &envelope::seal(MAGIC, opened.body_end, &directory)].concat();
+        let runs = Arc::new(Runs::new(Arc::new(MemoryStorage::new())));
+        runs.opened(location(4), forged.into()).map(drop).map_err(|error| error.kind())
+    };
+    assert_eq!(opens(1), Ok(()));
+    for entries in [0, 2, u64::MAX] {
+        assert_eq!(opens(entries), Err(ErrorKind::Corrupt), "{entries}");
+    }
 }
 
 #[tokio::test]
