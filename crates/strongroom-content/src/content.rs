@@ -128,16 +128,29 @@ impl Content {
     }
 
     /// Whether the parts fit together, so that no reader has to ask again.
-    fn check(&self) -> Decoded<()> {
+    pub(crate) fn check(&self) -> Decoded<()> {
         let sound = match &self.body {
             Body::Inline(bytes) => bytes.len() as u64 == self.size,
             Body::Packed(place) => u32::try_from(self.size)
                 .is_ok_and(|size| size <= CHUNK_MAX_BYTES && place.method.check(place.stored, size).is_ok()),
-            Body::Chunked(List::Inline(chunks)) => total_size(chunks) == Some(self.size),
+            Body::Chunked(List::Inline(chunks)) => self.can_have(chunks),
             Body::Whole(_, List::Inline(cells)) => cells.len() as u64 == cell_count(self.size),
             Body::Chunked(List::Packed(..)) | Body::Whole(_, List::Packed(..)) => true,
         };
         if sound { Ok(()) } else { Err(Malformed("a size in it does not fit its content")) }
+    }
+}
+
+impl Content {
+    /// Whether it can have these chunks, as far as can be said without reading them: their sizes add up, and where there is but one
+    /// or none, its digest is the object's.
+    pub(crate) fn can_have(&self, chunks: &[Chunk]) -> bool {
+        let is_same = match chunks {
+            [] => self.digest == Digest::of(b""),
+            [chunk] => self.digest == chunk.digest,
+            _ => true,
+        };
+        is_same && total_size(chunks) == Some(self.size)
     }
 }
 
@@ -151,5 +164,26 @@ pub(crate) fn cell_count(size: u64) -> u64 {
     match size.div_ceil(GRID_BYTES) {
         0 | 1 => 0,
         cells => cells,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::Method;
+
+    #[test]
+    fn no_chunk_or_one_that_is_another_object_is_refused() {
+        let place = Place { pack: Nonce::from_bytes([1; 16]), offset: 8, stored: 5, method: Method::Plain };
+        let chunk = |bytes: &[u8]| Chunk { digest: Digest::of(bytes), size: 5, place };
+        let is_sound = |object: &[u8], size: u64, chunks: Vec<Chunk>| {
+            let body = Body::Chunked(List::Inline(chunks));
+            Content { digest: Digest::of(object), size, body }.check().is_ok()
+        };
+        assert!(is_sound(b"", 0, vec![]) && is_sound(b"12345", 5, vec![chunk(b"12345")]));
+        assert!(is_sound(b"1234512345", 10, vec![chunk(b"12345"); 2]));
+        assert!(!is_sound(b"another", 0, vec![]), "an object that has lost its chunks");
+        assert!(!is_sound(b"another", 5, vec![chunk(b"12345")]));
+        assert!(!is_sound(b"12345", 6, vec![chunk(b"12345")]));
     }
 }

@@ -94,8 +94,10 @@ impl Inner {
         for found in self.catalog.find(Kind::ChunkList, digest).await? {
             if let Ok(chunks) = self.read_list_at::<Chunk>(digest, &found.place, found.size).await
                 && let Some(size) = total_size(&chunks)
+                && let content = (Content { digest: *digest, size, body: Body::Chunked(List::Inline(chunks)) })
+                && content.check().is_ok()
             {
-                return Ok(Some(Content { digest: *digest, size, body: Body::Chunked(List::Inline(chunks)) }));
+                return Ok(Some(content));
             }
         }
         let mut damage = None;

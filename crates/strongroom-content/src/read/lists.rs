@@ -6,7 +6,7 @@ use super::{damaged, is_absent};
 use crate::chunk::{Cell, Chunk, List, ListItem, Place, decode_list_body};
 use crate::codec::Malformed;
 use crate::compress::decompress;
-use crate::content::{Body, Content, total_size};
+use crate::content::{Body, Content};
 use crate::grid::{GridHasher, cells_match};
 use crate::nonce::Nonce;
 use crate::paths;
@@ -16,7 +16,7 @@ use crate::store::Inner;
 impl Inner {
     /// The chunks of `content`, which is kept as one or more.
     pub(crate) async fn chunks_of(&self, content: &Content) -> Result<Vec<Chunk>> {
-        let fits = |chunks: &[Chunk]| total_size(chunks) == Some(content.size);
+        let fits = |chunks: &[Chunk]| content.can_have(chunks);
         match &content.body {
             Body::Packed(place) => Ok(vec![content.as_chunk(*place)]),
             Body::Chunked(List::Inline(chunks)) => Ok(chunks.clone()),
