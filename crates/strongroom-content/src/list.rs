@@ -67,17 +67,20 @@ pub(crate) async fn publish<'a>(
     Ok(location)
 }
 
-/// `None` if it is no list: what a changed name condemned would be relied on.
+/// `None` if it is not just a list: what a changed name condemned would be relied on.
 fn parse(text: &[u8]) -> Option<Vec<Location>> {
-    let (lines, digest) = std::str::from_utf8(text).ok()?.strip_suffix('\n')?.rsplit_once(END)?;
-    if digest.parse::<Digest>().ok()? != Digest::of(lines.as_bytes()) {
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
+    let (lines, end) = text.split_at(text.rfind('\n').map_or(0, |before| before + 1));
+    if end.strip_prefix(END)? != Digest::of(lines.as_bytes()).to_string() {
         return None;
     }
-    lines.lines().map(|line| Location::parse(line).ok()).collect()
+    let location = |line: &str| Location::parse(line).ok().filter(|location| location.as_str() == line);
+    lines.split_terminator('\n').map(location).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use strongroom_storage::MemoryStorage;
 
     use super::*;
@@ -97,6 +100,38 @@ mod tests {
             changed[at] ^= 1;
             assert_eq!(parse(&changed), None, "byte {at}");
             assert_eq!(parse(&text[..at]), None, "cut to {at}");
+        }
+    }
+
+    fn list_of(lines: &str) -> String {
+        format!("{lines}end {}\n", Digest::of(lines.as_bytes()))
+    }
+
+    #[test]
+    fn what_is_not_just_a_list_is_none() {
+        let read = |text: &str| parse(text.as_bytes()).map(|locations| locations.len());
+        assert_eq!((read(&list_of("")), read(&list_of("packs/a\nfiles/b\n"))), (Some(0), Some(2)));
+        assert_eq!(parse(list_of("packs/a\r\n").as_bytes()), Location::parse("packs/a\r").ok().map(|name| vec![name]));
+        for lines in ["packs/a", "packs//a\n", "./packs/a\n", "packs/a/\n", "\n", "../a\n", "end \npacks/a"] {
+            assert_eq!(read(&list_of(lines)), None, "{lines:?}");
+        }
+        let upper = format!("end {}\n", Digest::of(b"").to_string().to_uppercase());
+        for text in ["", "\n", "end", "end \n", upper.as_str(), list_of("packs/a\n").trim_end(), &(list_of("") + "\n")]
+        {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_that_is_read_is_written_so(lines in "((end )?[a-z./\r\n]{0,6}\n?){0,4}", cut in any::<prop::sample::Index>()) {
+            let text = list_of(&lines);
+            for text in [text.as_str(), text.get(cut.index(text.len())..).unwrap_or_default()] {
+                if let Some(locations) = parse(text.as_bytes()) {
+                    let again: String = locations.iter().map(|location| format!("{location}\n")).collect();
+                    prop_assert_eq!(list_of(&again), text);
+                }
+            }
         }
     }
 }

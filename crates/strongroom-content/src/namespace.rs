@@ -79,8 +79,7 @@ impl Namespace {
     /// Whether an object of this namespace can have this name: whether the two are what [`split`](Self::split) gives.
     pub(crate) fn can_have(&self, name: &[u8]) -> bool {
         let before = if self.0.is_empty() { 0 } else { self.0.len() + 1 };
-        let is_segment =
-            |part: &[u8]| !matches!(part, b"" | b"." | b"..") && part.len() <= Location::MAX_SEGMENT_BYTES;
+        let is_segment = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && part.len() <= Location::MAX_SEGMENT_BYTES;
         before + name.len() <= Location::MAX_BYTES
             && !name.contains(&0)
             && name.split(|byte| *byte == b'/').all(is_segment)
