@@ -56,14 +56,15 @@ impl ContentStorage {
             let mut objects = self.inner.objects_of(namespace, state.entries("").await?, String::new());
             while let Some(object) = objects.try_next().await? {
                 row.objects += 1;
-                row.logical_bytes += object.size();
+                // What sizes say was not compared with any content.
+                row.logical_bytes = row.logical_bytes.saturating_add(object.size());
                 if contents.insert(object.digest()) {
-                    row.unique_bytes += object.size();
+                    row.unique_bytes = row.unique_bytes.saturating_add(object.size());
                 }
             }
             usage.objects += row.objects;
-            usage.logical_bytes += row.logical_bytes;
-            usage.unique_bytes += row.unique_bytes;
+            usage.logical_bytes = usage.logical_bytes.saturating_add(row.logical_bytes);
+            usage.unique_bytes = usage.unique_bytes.saturating_add(row.unique_bytes);
             usage.namespaces.push(row);
         }
         for file in self.inner.backend.list(&ListOptions::default()).await?.objects {

@@ -7,20 +7,21 @@ use strongroom::Digest;
 use crate::Tried;
 use crate::craft::{self, CHUNK, CHUNK_LIST, Header, LARGEST_CHUNK, Place, Record, digest_of_largest, frame_of_zeros};
 use crate::draft::Draft;
-use crate::stores::{at, version_of};
+use crate::stores::{at, tried, version_of};
 use crate::template::template;
 
 /// Tries a store that has a bomb.
 pub type Bomb = fn() -> Tried;
 
 /// All bombs, by name.
-pub const BOMBS: [(&str, Bomb); 6] = [
+pub const BOMBS: [(&str, Bomb); 7] = [
     ("a_list_that_says_it_has_gigabytes", list_that_lies),
     ("a_list_that_has_gigabytes", list_of_gigabytes),
     ("a_chunk_that_has_gigabytes", chunk_of_gigabytes),
     ("a_block_of_a_run_that_has_gigabytes", block_of_gigabytes),
     ("many_blocks_of_a_run_that_are_large", large_blocks),
     ("many_neighbouring_chunks_that_are_large", large_neighbours),
+    ("objects_that_say_they_have_more_bytes_than_can_be_counted", huge_objects),
 ];
 
 const NONCE: [u8; 16] = [9; 16];
@@ -48,8 +49,7 @@ fn try_with(pack: Option<Bytes>, run: Bytes) -> Tried {
         files.insert(at(&craft::pack_location(&NONCE)), pack);
     }
     files.insert(version_of("a", template().head + 1), run);
-    let is_sound = crate::block_on(crate::exercise::exercise(&files, false));
-    Tried { bytes: files.values().map(|bytes| bytes.len() as u64).sum(), is_sound }
+    tried(&files, false)
 }
 
 fn header() -> Header<'static> {
@@ -93,28 +93,38 @@ fn chunk_of_gigabytes() -> Tried {
 }
 
 fn block_of_gigabytes() -> Tried {
-    try_with(None, run_of_blocks(&[("bomb".into(), u32::MAX)]))
+    let mut entry = Draft::default();
+    entry.short(b"bomb").u64(1).u64(0).u8(0);
+    let entry = entry.forge(&mut Unstructured::new(&[])).expect("it needs no input");
+    try_with(None, run_of_blocks(vec![("bomb".into(), u32::MAX, craft::frame_with_zeros(&entry, u32::MAX))], 1))
 }
 
 fn large_blocks() -> Tried {
-    let blocks: Vec<(String, u32)> = (0..64).map(|n| (format!("n{n:02}"), LARGEST_CHUNK)).collect();
-    try_with(None, run_of_blocks(&blocks))
+    // As large as they may be, and each with entries that there can be.
+    let zeros = [0; 60_000];
+    let digest = Digest::of(&zeros);
+    let blocks = (0..200).map(|block| {
+        let mut encoded = Draft::default();
+        for entry in 0..17 {
+            encoded.short(format!("n{block:03}.{entry:02}").as_bytes()).u64(1).u64(0);
+            encoded.u8(1).raw(digest.as_bytes()).u64(zeros.len() as u64).short(&zeros).u16(0);
+        }
+        let encoded = encoded.forge(&mut Unstructured::new(&[])).expect("it needs no input");
+        (format!("n{block:03}.00"), encoded.len() as u32, craft::compressed(&encoded))
+    });
+    try_with(None, run_of_blocks(blocks.collect(), 17))
 }
 
-/// A run whose blocks begin with one entry, and have so many bytes, nearly all of them in the last attribute.
-fn run_of_blocks(blocks: &[(String, u32)]) -> Bytes {
+/// A run of these blocks: the first name, the size, and as it is stored; with so many entries each.
+fn run_of_blocks(blocks: Vec<(String, u32, Vec<u8>)>, entries: u64) -> Bytes {
     let (mut body, mut rows) = (b"SRRUN00\n".to_vec(), Draft::default());
-    for (name, size) in blocks {
-        let mut entry = Draft::default();
-        entry.short(name.as_bytes()).u64(1).u64(0).u8(0);
-        let item =
-            craft::frame_with_zeros(&entry.forge(&mut Unstructured::new(&[])).expect("it needs no input"), *size);
+    for (name, size, item) in &blocks {
         rows.short(name.as_bytes()).u64(body.len() as u64).u32(item.len() as u32).u32(*size).u8(1);
-        rows.raw(&Digest::of(&item).as_bytes()[..16]);
-        body.extend_from_slice(&item);
+        rows.raw(&Digest::of(item).as_bytes()[..16]);
+        body.extend_from_slice(item);
     }
     let count = blocks.len() as u32;
-    craft::seal_run(&mut Unstructured::new(&[]), &header(), body, u64::from(count), count, &rows, &[])
+    craft::seal_run(&mut Unstructured::new(&[]), &header(), body, entries * u64::from(count), count, &rows, &[])
         .expect("it needs no input")
 }
 
@@ -131,4 +141,16 @@ fn large_neighbours() -> Tried {
     });
     let (pack, run) = made.expect("it needs no input");
     try_with(Some(pack), run)
+}
+
+fn huge_objects() -> Tried {
+    let entry = |name: &[u8]| {
+        let mut rest = Draft::default();
+        rest.u64(1).u64(0).u8(3).raw(Digest::of(name).as_bytes()).u64(u64::MAX).u8(1);
+        Place { pack: NONCE, offset: 8, stored: 100, method: 0 }.encode(&mut rest);
+        rest.u32(100).u16(0);
+        (name.to_vec(), rest)
+    };
+    let entries = vec![entry(b"one"), entry(b"two")];
+    try_with(None, craft::run_of(&mut Unstructured::new(&[]), &header(), entries).expect("it needs no input"))
 }

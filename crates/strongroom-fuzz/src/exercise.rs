@@ -1,5 +1,7 @@
 //! What is done with a store that has forged files, and what must hold whatever they say.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,7 +57,24 @@ fn tolerated<T>(what: &str, result: Result<T>) -> Option<T> {
     assert!(kinds.contains(&error.kind()), "{what}: {error:?}");
     let is_named = Location::parse(error.subject()).is_ok() && !["a name", "a commit"].contains(&error.subject());
     assert!(error.kind() != ErrorKind::Corrupt || is_named, "{what} does not say which file: {error:?}");
+    note(what, error.detail());
     None
+}
+
+thread_local! {
+    static ANSWERS: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Notes what the library said, as far as it would say the same of another file.
+fn note(what: &str, detail: &str) {
+    let is_plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || b",;'`".contains(&byte));
+    let words: Vec<&str> = detail.split(' ').filter(is_plain).take(10).collect();
+    ANSWERS.with_borrow_mut(|answers| answers.insert(format!("{what}: {}", words.join(" "))));
+}
+
+/// What was said since this was last asked.
+pub(crate) fn take_answers() -> BTreeSet<String> {
+    ANSWERS.take()
 }
 
 /// Opens the store, reads all of it, verifies it and writes to it. Says whether nothing was found wrong.
@@ -96,6 +115,7 @@ pub(crate) async fn exercise(files: &Files, far: bool) -> bool {
     let report = store.verify(VerifyOptions::default().with_data(true)).await.expect("damage is in the report");
     for problem in &report.problems {
         assert!([ErrorKind::Corrupt, ErrorKind::Missing].contains(&problem.kind), "{problem:?}");
+        note("verify", &problem.detail);
     }
     write(&store, &names[1]).await;
     report.is_sound()

@@ -19,18 +19,21 @@ mod template;
 mod texts;
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 use arbitrary::{Result, Unstructured};
 
 pub use bombs::{BOMBS, Bomb};
 
 /// What was tried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Tried {
     /// How large it was, in bytes.
     pub bytes: u64,
     /// Whether nothing was found wrong with it.
     pub is_sound: bool,
+    /// What the library said was wrong, without names and numbers: an input that leads to a new answer is worth being kept.
+    pub answers: BTreeSet<String>,
 }
 
 /// Makes something of random bytes and tries it.

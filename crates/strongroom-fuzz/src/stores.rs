@@ -7,17 +7,22 @@ use strongroom::{Digest, Location};
 use crate::Tried;
 use crate::craft::{self, Contents, Header, Record};
 use crate::draft::{Draft, edge, rarely, spoil};
-use crate::exercise::exercise;
+use crate::exercise::{exercise, take_answers};
 use crate::template::{Files, template};
 
 pub(crate) fn at(text: &str) -> Location {
     Location::parse(text).expect("a location")
 }
 
+/// Tries a store with these files, which may be far away.
+pub(crate) fn tried(files: &Files, far: bool) -> Tried {
+    let is_sound = crate::block_on(exercise(files, far));
+    Tried { bytes: files.values().map(|bytes| bytes.len() as u64).sum(), is_sound, answers: take_answers() }
+}
+
 fn try_store(u: &mut Unstructured<'_>, files: &Files) -> Result<Tried> {
     let far = rarely(u, 3)?;
-    let is_sound = crate::block_on(exercise(files, far));
-    Ok(Tried { bytes: files.values().map(|bytes| bytes.len() as u64).sum(), is_sound })
+    Ok(tried(files, far))
 }
 
 /// Any file: a bit is changed, it is cut, made longer, emptied, lost, or swapped with another.

@@ -1,5 +1,6 @@
 //! Texts that people and other programs give: locations, namespaces, digests, versions, handles, URLs.
 
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
@@ -111,7 +112,7 @@ pub(crate) fn texts(u: &mut Unstructured<'_>) -> Result<Tried> {
         Err(error) => assert!([ErrorKind::Invalid, ErrorKind::Unsupported].contains(&error.kind()), "{text:?}"),
     }
     handles(u, &text)?;
-    Ok(Tried { bytes: text.len() as u64, is_sound })
+    Ok(Tried { bytes: text.len() as u64, is_sound, answers: BTreeSet::new() })
 }
 
 /// Handles and receipts, which come from other programs.

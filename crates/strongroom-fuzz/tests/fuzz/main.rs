@@ -1,5 +1,6 @@
 //! Each target for some seconds, after what was kept of earlier runs, and how much memory it takes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
 use peak_alloc::PeakAlloc;
+use strongroom::Digest;
 use strongroom_fuzz::{BOMBS, TARGETS, Tried};
 
 #[global_allocator]
@@ -14,10 +16,10 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 /// What reading may take of memory: so many times what the input has, and so many bytes, which are a few of the largest chunks.
 const FACTOR: u64 = 8;
-const BASE_BYTES: u64 = 512 << 20;
+const BASE_BYTES: u64 = 384 << 20;
 
 /// For how long each target runs, in milliseconds, unless `STRONGROOM_FUZZ_MS` says otherwise.
-const DEFAULT_MS: u64 = 2000;
+const DEFAULT_MS: u64 = 1500;
 
 /// One test at a time, so that the memory is its own.
 fn alone() -> MutexGuard<'static, ()> {
@@ -39,19 +41,31 @@ fn measured(target: impl FnOnce() -> Result<Tried>) -> Result<(Tried, u64)> {
 fn fuzz(name: &str) {
     let _turn = alone();
     let (_, target) = *TARGETS.iter().find(|(known, _)| *known == name).expect("a target");
-    let mut kept = 0;
+    let (mut kept, mut answers) = (0, BTreeSet::new());
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     for input in std::fs::read_dir(&corpus).into_iter().flatten() {
         let path = input.expect("the corpus").path();
         let bytes = std::fs::read(&path).expect("the corpus");
-        let tried = std::panic::catch_unwind(|| measured(|| target(&mut Unstructured::new(&bytes))).is_ok());
-        assert!(tried.is_ok(), "{} failed", path.display());
+        let tried = std::panic::catch_unwind(|| measured(|| target(&mut Unstructured::new(&bytes))));
+        assert!(matches!(tried, Ok(Ok(_))), "{} failed", path.display());
+        answers.extend(tried.into_iter().flatten().flat_map(|(tried, _)| tried.answers));
         kept += 1;
     }
     let budget = std::env::var("STRONGROOM_FUZZ_MS").ok().and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_MS);
     let (mut count, mut sound, mut most) = (0, 0, 0);
+    let keeps = std::env::var_os("STRONGROOM_FUZZ_KEEP").is_some();
     arbtest(|u| {
+        let input = u.peek_bytes(u.len()).unwrap_or_default().to_vec();
         let (tried, peak) = measured(|| target(u))?;
+        if keeps && !tried.answers.is_subset(&answers) {
+            // Mostly what was left over is not needed.
+            let used = &input[..input.len() - u.len()];
+            let is_same = target(&mut Unstructured::new(used)).is_ok_and(|again| again.answers == tried.answers);
+            let kept = if is_same { used } else { &input };
+            std::fs::create_dir_all(&corpus).expect("the corpus");
+            std::fs::write(corpus.join(&Digest::of(kept).to_string()[..16]), kept).expect("the corpus");
+            answers.extend(tried.answers);
+        }
         count += 1;
         sound += u64::from(tried.is_sound);
         most = peak.max(most);
@@ -107,5 +121,6 @@ bomb_tests!(
     a_chunk_that_has_gigabytes,
     a_block_of_a_run_that_has_gigabytes,
     many_blocks_of_a_run_that_are_large,
-    many_neighbouring_chunks_that_are_large
+    many_neighbouring_chunks_that_are_large,
+    objects_that_say_they_have_more_bytes_than_can_be_counted
 );
