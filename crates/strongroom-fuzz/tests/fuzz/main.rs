@@ -16,7 +16,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 /// What reading may take of memory: so many times what the input has, and so many bytes, which are a few of the largest chunks.
 const FACTOR: u64 = 8;
-const BASE_BYTES: u64 = 384 << 20;
+const BASE_BYTES: u64 = 640 << 20;
 
 /// For how long each target runs, in milliseconds, unless `STRONGROOM_FUZZ_MS` says otherwise.
 const DEFAULT_MS: u64 = 1500;
