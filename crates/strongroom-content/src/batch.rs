@@ -114,6 +114,9 @@ pub struct BatchReceipt {
     /// The objects that were put or linked, in the order of the operations.
     pub stored: Vec<Stored>,
     /// The version of each namespace after its commit. A namespace in which nothing changed keeps its version.
+    ///
+    /// In a process that stalled for longer than the store's lease, a commit is made twice; what somebody else has put or removed
+    /// in between stays, and this is the later version.
     pub versions: BTreeMap<Namespace, Version>,
 }
 

@@ -41,6 +41,8 @@ struct Memory {
     acknowledged: BTreeMap<(Namespace, String), Acknowledged>,
     /// Who set out to remove a name, by the step at which it did, and in which version that was done, if that is known.
     removals: BTreeMap<(Namespace, String), BTreeMap<u64, Option<u64>>>,
+    /// What each version has put (a digest) or removed.
+    changes: BTreeMap<(Namespace, String), BTreeMap<u64, Option<Digest>>>,
     /// Every name and version that was ever acknowledged.
     ever: HashSet<(Namespace, String, u64)>,
     snapshots: Vec<Kept>,
@@ -151,6 +153,10 @@ impl Oracle {
             let mut memory = self.memory();
             for (name, digest) in names {
                 let key = (namespace.clone(), name.clone());
+                // A commit that was made again leaves alone what somebody else has replaced since, and says its last version.
+                let changes = memory.changes.get(&key).into_iter().flatten();
+                let own = changes.filter(|(at, change)| **at <= version && *change == digest).map(|(at, _)| *at).last();
+                let Some(version) = own else { continue };
                 memory.ever.insert((namespace.clone(), name.clone(), version));
                 let known = memory.acknowledged.get(&key).map_or(0, |known| known.version);
                 if version >= known {
@@ -348,11 +354,47 @@ impl Oracle {
             if mode != StoreMode::Create || !is_new {
                 self.breaks(format!("{name} was stored again"));
             }
-            if let Some((version, expected)) = next
-                && version != expected
-            {
-                self.breaks(format!("{name} is version {version}, and {expected} is not there"));
+            if let Some((version, expected)) = next {
+                if version != expected {
+                    self.breaks(format!("{name} is version {version}, and {expected} is not there"));
+                }
+                self.note_changes(location, version);
             }
+        }
+    }
+
+    /// Notes what a version has put and removed.
+    fn note_changes(&self, location: &Location, version: u64) {
+        let store = self.look();
+        let changes = at_once(async {
+            let run = store.inner.names.runs.open(location.clone()).await?;
+            let log = run.header.log.clone();
+            let mut pictures = Vec::new();
+            for version in [version - 1, version] {
+                let state = store.inner.names.at(&log, version).await?;
+                let Some(state) = state else { return Ok((log, BTreeMap::new())) };
+                let (mut merge, mut picture) = (state.entries("").await?, BTreeMap::new());
+                while let Some(entry) = State::next_object(&mut merge, "").await? {
+                    let digest = entry.object.map(|object| object.content.digest);
+                    picture.insert(entry.name.to_string(), (entry.version, digest));
+                }
+                pictures.push(picture);
+            }
+            let (new, old) = (pictures.pop().unwrap_or_default(), pictures.pop().unwrap_or_default());
+            let removed = old.keys().filter(|name| !new.contains_key(*name)).map(|name| (name.clone(), None));
+            let put =
+                new.iter().filter(|(_, (at, _))| *at == version).map(|(name, (_, digest))| (name.clone(), *digest));
+            Ok::<_, strongroom_storage::Error>((log, put.chain(removed).collect::<BTreeMap<_, _>>()))
+        });
+        match changes {
+            Ok((LogName::Namespace(namespace), changes)) => {
+                let mut memory = self.memory();
+                for (name, digest) in changes {
+                    memory.changes.entry((namespace.clone(), name)).or_default().insert(version, digest);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => self.breaks(format!("{location} can't be read: {error:?}")),
         }
     }
 }
