@@ -15,6 +15,7 @@ use crate::commit::Reliance;
 use crate::config::Layout;
 use crate::content::INLINE_MAX_BYTES;
 use crate::entry::{Attributes, Object};
+use crate::mutation::{self, Mutation};
 use crate::names::{Action, Change, Expected, LogName};
 use crate::namespace::Namespace;
 use crate::object::ObjectRef;
@@ -228,9 +229,9 @@ impl Batch {
         let arriving = writer.finish().boxed().shared();
         let mut reliance = Reliance::on_content(membership.session());
         if changes.len() == 1 && changes.values().all(|changes| changes.len() >= LARGE_COMMIT) {
-            reliance = reliance.with_arriving(arriving);
-        } else {
-            arriving.await?;
+            reliance = reliance.with_arriving(arriving.clone());
+        } else if !mutation::is(Mutation::PublishedBeforeContent) {
+            arriving.clone().await?;
         }
         let commits: Vec<(Namespace, Vec<Change>)> = changes
             .into_iter()
@@ -251,11 +252,19 @@ impl Batch {
         for (namespace, changes) in commits {
             let info = store.commit_info(operation, &message)?;
             let log = LogName::Namespace(namespace.clone());
+            let mut changes = changes;
+            if mutation::is(Mutation::BatchInTwo) && changes.len() > 1 {
+                let half = vec![changes.remove(0)];
+                store.commit(membership, reliance.clone(), &log, half, &info).await?;
+            }
             // An earlier namespace has its part of the batch already.
             let partly = |error: Error| if committed { error.with_outcome_unknown() } else { error };
             let published = store.commit(membership, reliance.clone(), &log, changes, &info).await.map_err(partly)?;
             committed |= published.made;
             receipt.versions.insert(namespace, Version::new(published.version));
+        }
+        if mutation::is(Mutation::PublishedBeforeContent) {
+            arriving.await?;
         }
         // A hint that could not be written costs a later reader a little time.
         store.catalog.cover().await.unwrap_or_default();
@@ -290,7 +299,10 @@ async fn take_in(
                     (Some(Object { content, attributes }), digests, expected(options.mode))
                 }
                 Step::Link(object, expected) => {
-                    let content = writer.secure(&object.object.content).await.map_err(named)?;
+                    let content = match mutation::is(Mutation::LinkOfListed) {
+                        false => writer.secure(&object.object.content).await.map_err(named)?,
+                        true => object.object.content.clone(),
+                    };
                     let attributes = object.object.attributes.clone();
                     (Some(Object { content, attributes }), object.digests(), expected)
                 }

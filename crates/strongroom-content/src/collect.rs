@@ -28,6 +28,7 @@ use std::time::Duration;
 use strongroom_storage::{Error, ErrorKind, Location, Result};
 
 use crate::list;
+use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
 use crate::nonce::Nonce;
 use crate::store::{ContentStorage, Inner};
@@ -269,7 +270,15 @@ impl Collection<'_> {
         if self.options.dry_run {
             return Ok(report);
         }
+        if mutation::is(Mutation::PruneAtOnce) {
+            let versions = report.condemned.extract_if(.., |file| file.reason == Reason::Superseded);
+            let versions: Vec<Location> = versions.map(|file| file.file).collect();
+            self.store.backend.delete_all(&versions).await?;
+        }
         if !report.condemned.is_empty() {
+            if mutation::is(Mutation::SessionsBeforeList) {
+                self.wait(&mut report).await?;
+            }
             let list = self.publish(&report.condemned).await?;
             self.finish(vec![list], &held, &mut report).await?;
         }

@@ -13,6 +13,8 @@ pub(crate) enum Mutation {
     NoCheck,
     /// It looks only before publishing.
     CheckBeforePublishing,
+    /// A pack is named by its content, so it can be written again while it is being deleted.
+    ReuseNames,
     /// A session is ended by deleting its marker, which a late retry of its creation brings back.
     EndsByDeleting,
     /// A version that was the newest a moment ago is collected.
@@ -25,9 +27,9 @@ pub(crate) enum Mutation {
     SessionsBeforeList,
     /// Superseded versions are deleted without having been listed.
     PruneAtOnce,
-    /// What a handle knew of packs before its session is relied on.
+    /// What a handle knew of packs before its session is relied on, without a look whether it is there.
     IndexAcrossSessions,
-    /// A head that a handle knew before its session is built on.
+    /// A head that a handle knew before its session is built on, however old.
     HeadAcrossSessions,
     /// A collector counts on copies that another list names.
     OtherListsIgnored,
@@ -43,13 +45,9 @@ pub(crate) enum Mutation {
     PublishedBeforeContent,
     /// The names of a batch are published in two versions.
     BatchInTwo,
-    /// A head that was found long ago is taken for the newest still.
+    /// A head that was found long ago, though within the session, is built on.
     HeadTrustedTooLong,
-    /// A pack that is known is relied on without a look whether it is there.
-    PackUnseen,
-    /// A list goes although something that it names stays.
-    ListForgotten,
-    /// A name that was removed from a later version is taken for needed by none, though a tag keeps it.
+    /// A version is collected although it has a tag.
     TagsUnmarked,
 }
 

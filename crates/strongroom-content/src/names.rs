@@ -14,6 +14,7 @@ use strongroom_storage::{Error, ErrorKind, ExternalStorage, Host, Location, Resu
 
 use crate::config::Compression;
 use crate::durable::Durable;
+use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
 use crate::paths::{self, EncodedNamespace};
 use crate::run::{Run, Runs};
@@ -84,7 +85,9 @@ impl NameLog {
     ///
     /// With `since`, only a head that was found in that epoch or a later one is built on.
     pub(crate) async fn current(&self, log: &LogName, since: Option<u64>) -> Result<Arc<State>> {
-        let known = self.kept().get(log).filter(|kept| since.is_none_or(|since| kept.epoch >= since)).cloned();
+        let is_of_session =
+            |kept: &&Kept| since.is_none_or(|since| kept.epoch >= since) || mutation::is(Mutation::HeadAcrossSessions);
+        let known = self.kept().get(log).filter(is_of_session).cloned();
         match self.unless_superseded(known).await? {
             Known::Newest(state) => Ok(state),
             Known::Superseded(kept) => self.follow(log, kept).await,
@@ -106,7 +109,11 @@ impl NameLog {
     /// Whether what is known is the newest.
     async fn unless_superseded(&self, known: Option<Kept>) -> Result<Known> {
         let now = self.host.monotonic();
-        match known.filter(|kept| now.saturating_sub(kept.answered) < self.head_age_max) {
+        let is_fresh = |kept: &Kept| {
+            let is_young = now.saturating_sub(kept.answered) < self.head_age_max;
+            is_young || mutation::is(Mutation::HeadTrustedTooLong) || mutation::is(Mutation::HeadAcrossSessions)
+        };
+        match known.filter(is_fresh) {
             None => Ok(Known::No),
             Some(kept) if self.backend.exists(&kept.next).await? => Ok(Known::Superseded(kept)),
             Some(kept) => Ok(Known::Newest(kept.state)),

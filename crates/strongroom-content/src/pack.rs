@@ -33,8 +33,12 @@ pub(crate) struct PackBuilder {
 
 impl PackBuilder {
     pub(crate) fn new(host: &dyn Host) -> Result<Self> {
+        Ok(Self::named(Nonce::draw(host)?))
+    }
+
+    pub(crate) fn named(nonce: Nonce) -> Self {
         let (pieces, gathered, records) = (Vec::new(), BytesMut::from(&MAGIC[..]), Vec::new());
-        Ok(Self { nonce: Nonce::draw(host)?, pieces, gathered, end: MAGIC_BYTES as u64, records })
+        Self { nonce, pieces, gathered, end: MAGIC_BYTES as u64, records }
     }
 
     /// Adds `stored`, which is `size` bytes kept by `method`, under `digest`.

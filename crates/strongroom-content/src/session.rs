@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::group::Groups;
 use crate::list;
+use crate::mutation::{self, Mutation};
 use crate::nonce::Nonce;
 use crate::paths;
 
@@ -71,6 +72,8 @@ impl Session {
         let mut unconfirmed = None;
         for _ in 0..PROBES {
             let id = Nonce::draw(&**host)?;
+            let early =
+                if mutation::is(Mutation::MarkerAfterLists) { Some(list::read_all(&**backend).await?) } else { None };
             let marker = paths::session(&id, paths::MARKER)?;
             let began = host.monotonic();
             let marked = mark(&**backend, &marker).await?;
@@ -78,6 +81,8 @@ impl Session {
             let failure = match marked {
                 Marked::Exclusively => match list::read_all(&**backend).await {
                     Ok(listed) => {
+                        let listed =
+                            if mutation::is(Mutation::ListsUnread) { HashSet::new() } else { early.unwrap_or(listed) };
                         return Ok(Self {
                             backend: backend.clone(),
                             host: host.clone(),
@@ -153,6 +158,9 @@ impl Session {
 
     /// Whether no collector has ended it. Looked at after this was asked; several who ask at a time look once.
     pub(crate) async fn stands(&self) -> Result<bool> {
+        if mutation::is(Mutation::NoCheck) {
+            return Ok(true);
+        }
         let ((), look) = self.looks.add(|| Ok::<_, Error>(()), |()| ())?;
         self.looks
             .done(&look, |()| {
@@ -174,7 +182,7 @@ impl Session {
         if let Some(sound) = self.seen().get(location) {
             return Ok(*sound);
         }
-        let there = self.backend.exists(location).await?;
+        let there = mutation::is(Mutation::IndexAcrossSessions) || self.backend.exists(location).await?;
         if there {
             self.saw(location.clone());
         }
@@ -225,6 +233,11 @@ impl Session {
         self.listed.contains(location)
     }
 
+    /// The same, as if these were all that is listed.
+    pub(crate) fn knowing_only(self: Arc<Self>, listed: HashSet<Location>) -> Arc<Self> {
+        Arc::try_unwrap(self).map_or_else(|shared| shared, |own| Arc::new(Self { listed, ..own }))
+    }
+
     async fn end(&self) -> Result<()> {
         let mut marks = vec![paths::session(&self.id, paths::MARKER)?];
         if self.beats.load(Ordering::Relaxed) > 0 {
@@ -249,6 +262,7 @@ async fn mark(backend: &dyn ExternalStorage, marker: &Location) -> Result<Marked
     let create = || backend.store(marker, Source::Bytes(Bytes::from_static(b"session\n")), &options);
     match create().await {
         Ok(_) => {}
+        Err(_) if mutation::is(Mutation::MarkerUnconfirmed) => return Ok(Marked::Exclusively),
         Err(error) if error.may_have_happened() || error.is_already_exists() => return Ok(Marked::Unconfirmed(error)),
         Err(error) => return Err(error),
     }
@@ -303,6 +317,11 @@ impl Sessions {
     /// Ends one that was begun so. A collector ends it if that fails.
     pub(crate) async fn end(&self, session: &Session) {
         session.end().await.unwrap_or_default();
+    }
+
+    /// The session that new work joins, if there is one.
+    pub(crate) async fn newest(&self) -> Option<Arc<Session>> {
+        self.current.lock().await.clone()
     }
 
     /// Joins a session other than `ended`.

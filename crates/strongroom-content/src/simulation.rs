@@ -67,7 +67,7 @@ impl Climate {
         };
         weather.stalls = (stalls, lengths.iter().map(|seconds| Duration::from_secs(*seconds)).collect());
         weather.deaths = 3;
-        (weather.refusals, weather.lost_answers) = (2, 3);
+        (weather.refusals, weather.lost_answers, weather.lost_requests) = (2, 3, 1);
         weather
     }
 }
@@ -106,7 +106,7 @@ fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
             Step::Died(process) => oracle.died(process),
             Step::Idle => idle = simulation.steps() >= STEPS,
         }
-        if simulation.dice(|dice| dice.per_mille(5)) {
+        if simulation.dice(|dice| dice.per_mille(15)) {
             oracle.retry_a_marker();
         }
     }

@@ -9,6 +9,7 @@ use crate::codec::Decoder;
 use crate::commit::Reliance;
 use crate::content::{Body, Content};
 use crate::entry::{Attributes, Entry, Object};
+use crate::mutation::{self, Mutation};
 use crate::names::{Action, Change, Expected, LogName, State};
 use crate::namespace::Namespace;
 use crate::paths;
@@ -127,6 +128,9 @@ impl Inner {
             return Err(gone());
         }
         let state = self.names.at(log, version).await?.ok_or_else(gone)?;
+        if mutation::is(Mutation::TagOfListed) {
+            return Ok(());
+        }
         if state.runs.iter().any(|run| session.is_listed(run.location())) {
             return Err(gone());
         }

@@ -70,13 +70,15 @@ pub struct Weather {
     pub refusals: u64,
     /// Of how many in a thousand the answer is lost.
     pub lost_answers: u64,
+    /// How many in a thousand get lost themselves, so that nobody knows whether they will yet be done.
+    pub lost_requests: u64,
 }
 
 impl Weather {
     /// Nothing goes wrong; each step takes as long as `step`, at most.
     #[must_use]
     pub fn calm(step: Duration) -> Self {
-        Self { step, stalls: (0, vec![Duration::ZERO]), deaths: 0, refusals: 0, lost_answers: 0 }
+        Self { step, stalls: (0, vec![Duration::ZERO]), deaths: 0, refusals: 0, lost_answers: 0, lost_requests: 0 }
     }
 }
 
@@ -382,14 +384,17 @@ impl Intercept for Turns {
             watch.before(self.process, operation)?;
         }
         let mut world = self.simulation.world();
-        let (refusals, lost) = (world.weather.refusals, world.weather.lost_answers);
+        let Weather { refusals, lost_answers, lost_requests, .. } = world.weather;
         let failed =
             || Error::new(ErrorKind::Unavailable, operation.verb(), operation.subject(), "the network is down");
         if world.dice.per_mille(refusals) {
             return Err(failed());
         }
+        if world.dice.per_mille(lost_requests) {
+            return Err(failed().with_outcome_unknown());
+        }
         let mut outcome = Outcome::default();
-        if world.dice.per_mille(lost) {
+        if world.dice.per_mille(lost_answers) {
             outcome.lost_answer = Some(failed().with_outcome_unknown());
         }
         Ok(outcome)

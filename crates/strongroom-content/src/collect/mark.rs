@@ -14,6 +14,7 @@ use super::needed::{Needed, Prints};
 use super::{CollectOptions, CollectStep, NamespaceHistory};
 use crate::chunk::{Chunk, List};
 use crate::content::{Body, Content};
+use crate::mutation::{self, Mutation};
 use crate::names::LogName;
 use crate::namespace::Namespace;
 use crate::paths;
@@ -43,6 +44,9 @@ impl Retention<'_> {
     async fn first_kept(&self, location: impl Fn(u64) -> Result<Location>, versions: &[u64]) -> Result<u64> {
         let newest = versions.last().copied().unwrap_or(0);
         let by_count = newest.saturating_sub(self.keep_last.unwrap_or(1).max(1) - 1);
+        if mutation::is(Mutation::NoRetention) {
+            return Ok(newest);
+        }
         let limit = self.ages.grace.max(self.keep_within.unwrap_or_default());
         for version in versions.iter().take_while(|version| **version < by_count) {
             // A successor that is not on record was collected: it is older.
@@ -62,9 +66,9 @@ pub(super) struct Marked {
     pub superseded: Vec<Location>,
     pub histories: Vec<NamespaceHistory>,
     pub problems: Vec<Problem>,
-    /// The chunk lists that were read already, by their objects and where they are.
-    read_lists: HashSet<(Location, u64)>,
-    /// The objects whose other chunk lists were read already.
+    /// Whether it is not known of which chunks some object is made, because its list is damaged: then no pack goes.
+    pub is_blind: bool,
+    /// The objects whose chunk lists were read already.
     objects: Prints,
 }
 
@@ -91,7 +95,8 @@ impl Inner {
         let mut marked = Marked::default();
         self.mark_log(LogName::Tags, BTreeSet::new(), retention, held, &mut marked).await?;
         let mut tags: HashMap<Namespace, BTreeSet<u64>> = HashMap::new();
-        for tag in self.fresh_tags().await? {
+        let tagged = if mutation::is(Mutation::TagsUnmarked) { Vec::new() } else { self.fresh_tags().await? };
+        for tag in tagged {
             tags.entry(tag.namespace).or_default().insert(tag.version.get());
         }
         let mut count = 0;
@@ -128,14 +133,18 @@ impl Inner {
         let location = |version| paths::version(&encoded, version);
         let mut is_held = held.contains(log);
         let first = if is_held { 0 } else { retention.first_kept(location, versions).await? };
-        let kept: Vec<u64> = versions.iter().copied().filter(|version| *version >= first).collect();
+        // A version whose successor is not on record was let go before, and stands there for others to be read.
+        let mut kept: Vec<u64> = versions.iter().copied().rev().zip((0..=newest).rev()).map_while(follows).collect();
+        kept.retain(|version| *version >= first);
+        kept.reverse();
         // A namespace has content; a tag stands for a number.
         if *log != LogName::Tags {
             self.mark_states(log, &tagged.iter().copied().collect::<Vec<_>>(), marked).await?;
             is_held |= !self.mark_suffix(log, &kept, newest, marked).await?;
         }
         let mut chains: HashSet<u64> = HashSet::new();
-        for version in kept.iter().chain(tagged) {
+        let all = if is_held { &**versions } else { &[] };
+        for version in kept.iter().chain(tagged).chain(all) {
             let mut version = *version;
             while version > 0 && chains.insert(version) {
                 version &= version - 1;
@@ -271,12 +280,6 @@ impl Inner {
                 marked.needed.chunk_lists.insert(digest);
                 if let List::Inline(chunks) = list {
                     marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest));
-                } else {
-                    match self.chunks_of(content).await {
-                        Ok(chunks) => marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest)),
-                        // Its list is looked for among what there is, and found to be lost.
-                        Err(error) => note(&mut marked.problems, error)?,
-                    }
                 }
                 if marked.objects.insert(digest) {
                     self.mark_lists(content, marked).await?;
@@ -288,14 +291,20 @@ impl Inner {
 
     /// Marks the chunks of all lists of an object: which of them a reader finds, if the one that it was told of is gone, nobody knows.
     async fn mark_lists(&self, content: &Content, marked: &mut Marked) -> Result<()> {
+        let (mut is_known, mut damage) = (false, None);
         for found in self.catalog.find(Kind::ChunkList, &content.digest).await? {
-            if !marked.read_lists.insert((paths::pack(&found.place.pack)?, found.place.offset)) {
-                continue;
-            }
             match self.read_list_at::<Chunk>(&content.digest, &found.place, found.size).await {
-                Ok(chunks) => marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest)),
-                Err(error) => note(&mut marked.problems, error)?,
+                Ok(chunks) => {
+                    is_known = true;
+                    marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest));
+                }
+                Err(error) => damage = Some(error),
             }
+        }
+        // Where there is none, it is lost, or was collected with an old version.
+        if let Some(error) = damage {
+            note(&mut marked.problems, error)?;
+            marked.is_blind |= !is_known && matches!(content.body, Body::Chunked(List::Packed(..)));
         }
         Ok(())
     }
@@ -313,6 +322,11 @@ impl Inner {
         );
         Ok(Error::new(ErrorKind::Corrupt, "collect", file, detail))
     }
+}
+
+/// The version, if it is the one that was expected.
+fn follows((version, expected): (u64, u64)) -> Option<u64> {
+    (version == expected).then_some(version)
 }
 
 /// Damage is noted; anything else ends the collection.

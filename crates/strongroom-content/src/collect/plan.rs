@@ -2,12 +2,13 @@
 //!
 //! A plan is a guess: what is in it is looked at again before it goes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use strongroom_storage::{Digest, ErrorKind, ListOptions, ListedObject, Location, Result};
 
-use super::mark::note;
+use super::mark::{Marked, note};
 use super::needed::Needed;
 use super::{CollectReport, Collection, Condemned, Reason};
 use crate::cache::Cache;
@@ -22,8 +23,8 @@ use crate::verify::Problem;
 
 /// A pack with fewer bytes is small.
 const SMALL_BYTES: u64 = 8 << 20;
-/// Small packs are merged when there are so many.
-const SMALL_PACKS: usize = 16;
+/// Small packs are merged when there are so many. Simulations have few.
+const SMALL_PACKS: usize = if cfg!(test) { 3 } else { 16 };
 /// How many packs' indexes are read at once.
 const READS_AT_ONCE: usize = 16;
 
@@ -33,19 +34,22 @@ impl Collection<'_> {
         let mut held = HashSet::new();
         let mut marked = self.store.mark(&self.retention, &held, &self.options).await?;
         let mut lost = marked.needed.clone();
-        let mut planned = self.candidates(&marked.needed, &mut lost, &mut marked.problems).await?;
+        let mut planned = self.candidates(&mut marked, &mut lost).await?;
         if !lost.is_all_found() {
+            // Of versions that were let go before, much is not there any more. What the newest and the tagged ones need is lost.
             for history in &marked.histories {
                 let log = LogName::Namespace(history.namespace.clone());
                 if self.store.needs_any(&log, &lost, &mut marked.problems).await? {
                     held.insert(log);
                 }
             }
+        }
+        if !held.is_empty() {
             // What is lost under a name may be had from an older version of it.
             let problems = std::mem::take(&mut marked.problems);
             marked = self.store.mark(&self.retention, &held, &self.options).await?;
+            planned = self.candidates(&mut marked, &mut lost).await?;
             marked.problems.extend(problems);
-            planned = self.candidates(&marked.needed, &mut lost, &mut Vec::new()).await?;
         }
         for file in std::mem::take(&mut marked.superseded) {
             let bytes = self.size(&file).await?;
@@ -57,16 +61,15 @@ impl Collection<'_> {
     }
 
     /// Packs and files that can go. Takes what is there out of `lost`.
-    async fn candidates(
-        &self,
-        needed: &Needed,
-        lost: &mut Needed,
-        problems: &mut Vec<Problem>,
-    ) -> Result<Vec<Condemned>> {
+    async fn candidates(&self, marked: &mut Marked, lost: &mut Needed) -> Result<Vec<Condemned>> {
+        let Marked { needed, problems, .. } = marked;
         // What another list names is on its way out, and nobody's home.
         let listed = crate::list::read_all(&*self.store.backend).await?;
         let mut planned = self.packs(needed, lost, &listed, problems).await?;
-        planned.extend(self.files(needed, lost, &listed).await?);
+        if marked.is_blind {
+            planned.clear();
+        }
+        planned.extend(self.files(&marked.needed, lost, &listed).await?);
         Ok(planned)
     }
 
@@ -178,20 +181,27 @@ impl Collection<'_> {
 }
 
 impl Inner {
-    /// Whether the newest version of `log` needs something that is lost, which is noted then.
+    /// Whether the newest version of `log`, or one with a tag, needs something that is lost, which is noted then.
     async fn needs_any(&self, log: &LogName, lost: &Needed, problems: &mut Vec<Problem>) -> Result<bool> {
         let LogName::Namespace(namespace) = log else { return Ok(false) };
-        let mut entries = self.names.find(log).await?.entries("").await?;
-        let mut affected: HashMap<Location, Vec<Location>> = HashMap::new();
-        while let Some(entry) = State::next_object(&mut entries, "").await? {
-            let Some(object) = entry.object else { continue };
-            if let Some(file) = self.lost_part(&object.content, lost).await? {
-                affected.entry(file).or_default().push(namespace.location(&entry.name)?);
+        let mut states = vec![self.names.find(log).await?];
+        for tag in self.tags().await?.into_iter().filter(|tag| tag.namespace == *namespace) {
+            states.extend(self.names.at(log, tag.version.get()).await?.map(Arc::new));
+        }
+        let mut affected: BTreeMap<Location, BTreeSet<Location>> = BTreeMap::new();
+        for state in states {
+            let mut entries = state.entries("").await?;
+            while let Some(entry) = State::next_object(&mut entries, "").await? {
+                let Some(object) = entry.object else { continue };
+                if let Some(file) = self.lost_part(&object.content, lost).await? {
+                    affected.entry(file).or_default().insert(namespace.location(&entry.name)?);
+                }
             }
         }
         let is_any = !affected.is_empty();
         for (file, affected) in affected {
             let detail = "content that names need is lost with this file, or damaged in it".to_string();
+            let affected = affected.into_iter().collect();
             problems.push(Problem { kind: ErrorKind::Missing, file, detail, affected });
         }
         Ok(is_any)

@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use strongroom_storage::{ByteRange, Location, Result};
 
 use super::{CollectReport, CollectStep, Collection};
+use crate::mutation::{self, Mutation};
 use crate::nonce::Nonce;
 use crate::paths;
 
@@ -37,6 +38,10 @@ impl Collection<'_> {
                 }
                 if self.options.offline || now.saturating_sub(known.since) > lease {
                     let ended = paths::session(session, paths::ENDED)?;
+                    if mutation::is(Mutation::EndsByDeleting) {
+                        self.store.backend.delete_all(&[paths::session(session, paths::MARKER)?]).await?;
+                        continue;
+                    }
                     self.store.backend.store_bytes(&ended, "ended by a collector\n".into()).await?;
                     report.sessions_ended += 1;
                 }

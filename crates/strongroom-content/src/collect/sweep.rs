@@ -9,6 +9,7 @@ use super::needed::Needed;
 use super::{CollectReport, CollectStep, Collection};
 use crate::cache::Cache;
 use crate::list;
+use crate::mutation::{self, Mutation};
 use crate::names::LogName;
 use crate::nonce::Nonce;
 use crate::pack;
@@ -48,7 +49,9 @@ impl Collection<'_> {
         for list in &lists {
             condemned.extend(list::read(&*self.store.backend, list).await?);
         }
-        self.wait(report).await?;
+        if !mutation::is(Mutation::SessionsBeforeList) && !mutation::is(Mutation::NoSessions) {
+            self.wait(report).await?;
+        }
         let marked = self.store.mark(&self.retention, held, &self.options).await?;
         let superseded: HashSet<Location> = marked.superseded.into_iter().collect();
 
@@ -57,8 +60,13 @@ impl Collection<'_> {
         let mut stays = false;
         for file in condemned {
             let bytes = self.size(&file).await?;
+            if marked.is_blind && paths::pack_of(&file).is_some() {
+                stays = true;
+                continue;
+            }
             match self.look(&file, &marked.needed, &superseded).await {
                 Ok(Look::Dead) => dead.push((file, bytes)),
+                Ok(Look::Needed(_)) if mutation::is(Mutation::PardonInPlace) => {}
                 Ok(Look::Needed(content)) => sources.push(Source { file, bytes, content }),
                 Ok(Look::Kept) => stays = true,
                 Err(error) => {
@@ -77,6 +85,9 @@ impl Collection<'_> {
     }
 
     async fn look(&self, file: &Location, needed: &Needed, superseded: &HashSet<Location>) -> Result<Look> {
+        if mutation::is(Mutation::OneMark) {
+            return Ok(Look::Dead);
+        }
         if let Some(nonce) = paths::pack_of(file) {
             let records = match pack::read_index(&*self.store.backend, &nonce, &Cache::none()).await {
                 Ok(records) => records,
@@ -101,7 +112,10 @@ impl Collection<'_> {
             return Ok(true);
         }
         // Begun now, it has read all lists that stand: what they name is nobody's home.
-        let session = self.store.sessions.begin().await?;
+        let mut session = self.store.sessions.begin().await?;
+        if mutation::is(Mutation::OtherListsIgnored) {
+            session = session.knowing_only(sources.iter().map(|source| source.file.clone()).collect());
+        }
         let copied = async {
             let mut is_all = true;
             let mut sources = sources.into_iter();

@@ -71,15 +71,15 @@ impl Actor {
             let Ok(store) = ContentStorage::open(backend, options).await else { return };
             let actor = Self { process, store, simulation: simulation_, host, oracle, dice: own };
             match kind {
-                0..60 => actor.write().await,
-                60..85 => actor.collect().await,
+                0..57 => actor.write().await,
+                57..87 => actor.collect().await,
                 _ => actor.read().await,
             }
         });
     }
 
     fn namespace(&mut self) -> &'static str {
-        *self.dice.pick(&NAMESPACES)
+        self.dice.pick::<&'static str>(&NAMESPACES)
     }
 
     fn name(&mut self) -> String {
@@ -87,14 +87,14 @@ impl Actor {
     }
 
     async fn pause(&mut self) {
-        let seconds = *self.dice.pick(&[0, 0, 1, 5, 15]);
+        let seconds = *self.dice.pick(&[0, 0, 1, 5, 15, 40]);
         if seconds > 0 {
             self.host.sleep(Duration::from_secs(seconds)).await;
         }
     }
 
     async fn write(mut self) {
-        for _ in 0..=self.dice.below(4) {
+        for _ in 0..=self.dice.below(5) {
             let result = match self.dice.below(100) {
                 0..40 => self.put().await,
                 40..50 => self.remove().await,
@@ -245,8 +245,8 @@ impl Actor {
 
     async fn collect(mut self) {
         for _ in 0..=self.dice.below(2) {
-            let mut options = CollectOptions::default();
-            options.keep_last = (self.dice.below(4) == 0).then(|| self.dice.below(3) + 1);
+            let keep_last = (self.dice.below(4) == 0).then(|| self.dice.below(3) + 1);
+            let options = CollectOptions { keep_last, ..CollectOptions::default() };
             match self.store.collect(options).await {
                 Ok(report) => self.oracle.collected(&report),
                 Err(error) => self.failed("collector", &error),

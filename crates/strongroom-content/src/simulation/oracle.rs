@@ -155,7 +155,8 @@ impl Oracle {
                 let key = (namespace.clone(), name.clone());
                 // A commit that was made again leaves alone what somebody else has replaced since, and says its last version.
                 let changes = memory.changes.get(&key).into_iter().flatten();
-                let own = changes.filter(|(at, change)| **at <= version && *change == digest).map(|(at, _)| *at).last();
+                let own =
+                    changes.filter(|(at, change)| **at <= version && *change == digest).map(|(at, _)| *at).next_back();
                 let Some(version) = own else { continue };
                 memory.ever.insert((namespace.clone(), name.clone(), version));
                 let known = memory.acknowledged.get(&key).map_or(0, |known| known.version);

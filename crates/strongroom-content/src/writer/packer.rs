@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, Found};
 use crate::chunk::Method;
 use crate::group::{Group, Groups};
 use crate::index::Table;
+use crate::mutation::{self, Mutation};
 use crate::nonce::Nonce;
 use crate::pack::PackBuilder;
 use crate::paths;
@@ -91,7 +92,10 @@ impl Packer {
         {
             return Ok(known);
         }
-        let new = || PackBuilder::new(&*self.host);
+        let new = || match mutation::is(Mutation::ReuseNames) {
+            false => PackBuilder::new(&*self.host),
+            true => Ok(PackBuilder::named(Nonce::from_bytes(*item.digest.as_bytes().first_chunk().expect("32 bytes")))),
+        };
         let ((place, is_full), pack) = self.groups.add(new, |builder| {
             let place = builder.add(item.digest, item.kind, item.method, item.stored, item.size);
             (place, builder.is_full())
@@ -123,7 +127,10 @@ impl Packer {
             let mut pack = builder.finish();
             let location = paths::pack(&pack.nonce)?;
             let source = Source::Pieces(std::mem::take(&mut pack.pieces));
-            backend.store(&location, source, &paths::once()).await?;
+            match backend.store(&location, source, &paths::once()).await {
+                Err(error) if error.is_already_exists() && mutation::is(Mutation::ReuseNames) => {}
+                stored => drop(stored?),
+            }
             catalog.stored_pack(Table { pack: pack.nonce, records: pack.records });
             Ok(location)
         }

@@ -136,6 +136,30 @@ async fn of_superseded_versions_those_stay_that_are_asked_for() {
 }
 
 #[tokio::test]
+async fn versions_that_were_let_go_are_not_missed_when_more_are_to_be_kept() {
+    let place = Place::new().await;
+    for version in 1..=4 {
+        place.put("a/x", noise(version, 2000)).await;
+        place.age();
+    }
+    place.put("a/y", noise(5, 2000)).await;
+    place.age();
+    place.put("a/x", noise(6, 2000)).await;
+    place.age();
+    place.collect().await;
+    assert_eq!(place.versions("a").await, [6, 4], "the fourth helps to find the sixth, and what it had is gone");
+    // What the fifth has put stands in the sixth.
+    for keep in [3, 10] {
+        let report = place.collect_with(CollectOptions::default().with_keep_last(keep)).await;
+        assert_eq!((report.condemned, report.problems), (Vec::new(), Vec::new()));
+    }
+    let error = place.store.snapshot_at(&namespace("a"), Version::new(4)).await.expect("it is on record");
+    let error =
+        error.find(&at("a/x")).await.expect("find").load_bytes(ByteRange::All).await.expect_err("it was let go");
+    assert_eq!(error.kind(), ErrorKind::Missing);
+}
+
+#[tokio::test]
 async fn a_tagged_version_stays_with_all_that_it_needs_until_the_tag_goes() {
     let place = Place::new().await;
     put(&place.store, "a/big", noise(1, 100_000), layout(Layout::Chunked)).await.expect("put");
