@@ -39,9 +39,11 @@ enum Climate {
     Harsh,
     /// Versions and snapshots last.
     Patient,
+    /// Half of all processes collect.
+    Crowded,
 }
 
-const CLIMATES: [Climate; 3] = [Climate::Calm, Climate::Harsh, Climate::Patient];
+const CLIMATES: [Climate; 4] = [Climate::Calm, Climate::Harsh, Climate::Patient, Climate::Crowded];
 
 impl Climate {
     fn config(self) -> ContentConfig {
@@ -49,6 +51,7 @@ impl Climate {
             Self::Calm => (80, 12),
             Self::Harsh => (16, 6),
             Self::Patient => (40, 90),
+            Self::Crowded => (30, 8),
         };
         let mut sizes = ChunkSizes::default();
         (sizes.minimum, sizes.average, sizes.maximum) = (256, 1024, 4096);
@@ -58,12 +61,18 @@ impl Climate {
             .with_chunk_sizes(sizes)
     }
 
+    /// How many of a hundred processes collect.
+    fn collectors(self) -> u64 {
+        if self == Self::Crowded { 50 } else { 28 }
+    }
+
     fn weather(self) -> Weather {
         let mut weather = Weather::calm(Duration::from_millis(500));
         let (stalls, lengths): (u64, &[u64]) = match self {
             Self::Calm => (10, &[5, 40, 120]),
             Self::Harsh => (25, &[5, 20, 60]),
             Self::Patient => (8, &[5, 60]),
+            Self::Crowded => (15, &[5, 20, 80]),
         };
         weather.stalls = (stalls, lengths.iter().map(|seconds| Duration::from_secs(*seconds)).collect());
         weather.deaths = 3;
@@ -99,7 +108,7 @@ fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
     while !idle && oracle.broken().is_none() {
         let may_start = simulation.steps() < STEPS && simulation.living() < PROCESSES;
         if may_start && simulation.dice(|dice| dice.per_mille(200)) {
-            Actor::start(&simulation, &server, &oracle, seed);
+            Actor::start(&simulation, &server, &oracle, seed, climate.collectors());
         }
         match simulation.step() {
             Step::Went(_) => {}

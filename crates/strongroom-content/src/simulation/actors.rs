@@ -59,7 +59,13 @@ fn at(namespace: &str, name: &str) -> Location {
 }
 
 impl Actor {
-    pub(super) fn start(simulation: &Simulation, server: &Arc<dyn ExternalStorage>, oracle: &Arc<Oracle>, seed: u64) {
+    pub(super) fn start(
+        simulation: &Simulation,
+        server: &Arc<dyn ExternalStorage>,
+        oracle: &Arc<Oracle>,
+        seed: u64,
+        collectors: u64,
+    ) {
         let process = simulation.next_process();
         let (kind, skew, own) = simulation.dice(|dice| (dice.below(100), dice.below(7200), Dice::new(dice.roll())));
         let skew = i64::try_from(skew).unwrap_or(0) - 3600;
@@ -71,8 +77,8 @@ impl Actor {
             let Ok(store) = ContentStorage::open(backend, options).await else { return };
             let actor = Self { process, store, simulation: simulation_, host, oracle, dice: own };
             match kind {
-                0..57 => actor.write().await,
-                57..87 => actor.collect().await,
+                _ if kind < collectors => actor.collect().await,
+                _ if kind < collectors + (100 - collectors) * 4 / 5 => actor.write().await,
                 _ => actor.read().await,
             }
         });
@@ -96,13 +102,13 @@ impl Actor {
     async fn write(mut self) {
         for _ in 0..=self.dice.below(5) {
             let result = match self.dice.below(100) {
-                0..40 => self.put().await,
-                40..50 => self.remove().await,
-                50..60 => self.copy(false).await,
-                60..65 => self.copy(true).await,
-                65..72 => self.restore().await,
-                72..80 => self.tag().await,
-                80..92 => self.put_together().await,
+                0..32 => self.put().await,
+                32..42 => self.remove().await,
+                42..56 => self.copy(false).await,
+                56..61 => self.copy(true).await,
+                61..70 => self.restore().await,
+                70..78 => self.tag().await,
+                78..93 => self.put_together().await,
                 _ => self.put_a_pair().await,
             };
             match result {
@@ -263,6 +269,9 @@ impl Actor {
             if let Err(error) = self.read_the_pair().await {
                 self.failed("reader", &error);
             }
+            if let Err(error) = self.read_the_newest().await {
+                self.failed("reader", &error);
+            }
             self.pause().await;
         }
     }
@@ -287,6 +296,19 @@ impl Actor {
                 }
             }
             self.pause().await;
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged before is seen, or something later.
+    async fn read_the_newest(&mut self) -> Result<()> {
+        let location = at(self.namespace(), &self.name());
+        let Some((version, digest)) = self.oracle.expected(&location) else { return Ok(()) };
+        let object = self.store.find(&location).await?;
+        if object.version().get() < version && Some(object.digest()) != digest {
+            let found = object.version();
+            self.oracle
+                .breaks(format!("{location} is seen as in version {found}, after version {version} was acknowledged"));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{CLIMATES, run};
 use crate::mutation::Mutation;
 
 /// How many seeds are tried, in each climate.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 150;
 
 fn caught(mutation: Mutation) {
     for seed in 0..SEEDS {

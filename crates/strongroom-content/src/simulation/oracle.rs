@@ -169,6 +169,14 @@ impl Oracle {
         self.check("after an acknowledgement");
     }
 
+    /// Since which version a name stands for what, as far as that was acknowledged.
+    pub(super) fn expected(&self, location: &Location) -> Option<(u64, Option<Digest>)> {
+        let (namespace, name) = Namespace::split(location);
+        let memory = self.memory();
+        let known = memory.acknowledged.get(&(namespace, name.to_string()))?;
+        Some((known.version, known.digest))
+    }
+
     /// A snapshot was taken.
     pub(super) fn took_snapshot(
         &self,
