@@ -5,7 +5,8 @@ use strongroom::content::Compression;
 use strongroom::{ByteRange, DigestSet, Error, ErrorKind, Layout, Sharing};
 
 use crate::commands::{
-    cat, completions, cp, diff, digest, du, exists, gc, get, init, log, ls, mv, put, restore, rm, stat, tag, verify,
+    cat, completions, cp, diff, digest, du, exists, gc, get, init, log, ls, mv, put, restore, rm, stat, sync, tag,
+    verify,
 };
 use crate::exit::Exit;
 use crate::output::Output;
@@ -68,6 +69,7 @@ pub enum Command {
     Log(log::LogArgs),
     Diff(diff::DiffArgs),
     Verify(verify::VerifyArgs),
+    Sync(sync::SyncArgs),
     Gc(gc::GcArgs),
     Du(du::DuArgs),
     Digest(digest::DigestArgs),

@@ -17,6 +17,7 @@ pub mod put;
 pub mod restore;
 pub mod rm;
 pub mod stat;
+pub mod sync;
 pub mod tag;
 pub mod verify;
 
@@ -47,6 +48,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit> {
         Command::Log(args) => log::run(args, context).await,
         Command::Diff(args) => diff::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
+        Command::Sync(args) => sync::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
         Command::Du(args) => du::run(args, context).await,
         Command::Digest(args) => digest::run(args, context).await,

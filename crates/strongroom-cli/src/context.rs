@@ -39,6 +39,20 @@ impl Context {
         strongroom::open_with(self.url(), options()).await
     }
 
+    /// Opens the store at `url`, for verbs about more than one.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open); where there is none, the error names the verb that makes one.
+    pub async fn open_at(&self, url: &str) -> Result<ContentStorage> {
+        strongroom::open_with(url, options()).await.map_err(|error| match error.is_missing() {
+            true => {
+                let detail = format!("there is no store; make one with `strongroom --store {url} init`");
+                Error::new(error.kind(), "open", url, detail).with_source(error)
+            }
+            false => error,
+        })
+    }
+
     /// Opens the store; makes it if none was named and the one in this folder is not there yet.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //! | [`Commit`], [`Difference`], [`Tag`] | history |
 //! | [`VerifyReport`], [`Usage`] | the state of a store |
 //! | [`CollectOptions`], [`CollectReport`] | taking away what no name needs |
+//! | [`SyncOptions`], [`SyncReport`] | bringing one store's names and content into another |
 //! | [`ContentConfig`], [`OpenOptions`], [`PutOptions`] | how a store is made, opened, and written to |
 #![forbid(unsafe_code)]
 
@@ -56,6 +57,7 @@ mod session;
 mod simulation;
 mod snapshot;
 mod store;
+mod sync;
 mod tag;
 mod usage;
 mod verify;
@@ -74,6 +76,7 @@ pub use nonce::Nonce;
 pub use object::ObjectRef;
 pub use snapshot::Snapshot;
 pub use store::ContentStorage;
+pub use sync::{SyncOptions, SyncReport, SyncedNamespace};
 pub use tag::Tag;
 pub use usage::{NamespaceUsage, Usage};
 pub use verify::{Problem, VerifyOptions, VerifyReport};

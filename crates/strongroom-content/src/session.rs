@@ -214,6 +214,11 @@ impl Session {
         self.seen().entry(location).or_insert(true);
     }
 
+    /// Notes a pack or file that is there and turned out to be damaged: it is not relied on any more.
+    pub(crate) fn distrust(&self, location: Location) {
+        self.seen().insert(location, false);
+    }
+
     fn seen(&self) -> MutexGuard<'_, HashMap<Location, bool>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod chunked;
+mod foreign;
 mod moving;
 mod packer;
 mod prepare;
@@ -24,6 +25,7 @@ use crate::record::Kind;
 use crate::session::Session;
 use crate::store::Inner;
 pub(crate) use blocks::Buffers;
+pub(crate) use foreign::Adopted;
 pub(crate) use moving::Moved;
 pub(crate) use packer::Packer;
 use packer::{Item, Pack};
@@ -50,6 +52,8 @@ pub(crate) struct ContentWriter {
     relied_on: HashSet<Location>,
     /// The lists that this writer has added.
     lists: HashSet<(Kind, Digest)>,
+    /// How many bytes it has given to packs and files.
+    stored_bytes: u64,
 }
 
 /// What became of a source.
@@ -72,7 +76,12 @@ pub(crate) enum Input {
 
 impl ContentWriter {
     pub(crate) fn new(store: Arc<Inner>, session: Arc<Session>) -> Self {
-        Self { store, session, packs: Vec::new(), relied_on: HashSet::new(), lists: HashSet::new() }
+        Self { store, session, packs: Vec::new(), relied_on: HashSet::new(), lists: HashSet::new(), stored_bytes: 0 }
+    }
+
+    /// How many bytes were given to packs and files so far, as they are stored there.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
     }
 
     /// Keeps the session alive. Who places much that is small calls this now and then.
@@ -167,6 +176,7 @@ impl ContentWriter {
     }
 
     async fn add_item(&mut self, item: Item) -> Result<Found> {
+        self.stored_bytes += item.stored.len() as u64;
         let (found, pack) = self.store.packer.add(item, self.session.epoch)?;
         if self.rely_on(pack) {
             // What is in memory has a bound.

@@ -14,4 +14,5 @@ mod put;
 mod sharing;
 mod sources;
 mod support;
+mod sync;
 mod transfer;

@@ -86,7 +86,7 @@ impl ContentStorage {
 
 impl Inner {
     /// Content in packs and files by its digest.
-    async fn content_of(&self, digest: &Digest) -> Result<Option<Content>> {
+    pub(crate) async fn content_of(&self, digest: &Digest) -> Result<Option<Content>> {
         if let Some(found) = self.catalog.find(Kind::Chunk, digest).await?.first() {
             let (size, body) = (u64::from(found.size), Body::Packed(found.place));
             return Ok(Some(Content { digest: *digest, size, body }));
@@ -114,7 +114,7 @@ impl Inner {
     }
 
     /// What is kept as this file. It is read as a whole where no list says what it should be.
-    async fn content_of_file(&self, digest: &Digest, nonce: Nonce) -> Result<Content> {
+    pub(crate) async fn content_of_file(&self, digest: &Digest, nonce: Nonce) -> Result<Content> {
         let location = paths::whole_file(digest, &nonce)?;
         let size = self.backend.metadata(&location).await?.size;
         let mut content = Content { digest: *digest, size, body: Body::Whole(nonce, List::Inline(Vec::new())) };

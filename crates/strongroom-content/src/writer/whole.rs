@@ -251,6 +251,7 @@ impl ContentWriter {
                 self.session.saw(stored.location);
                 self.store.catalog.stored_file(seen.digest, nonce);
                 self.store.catalog.note_size(seen.size);
+                self.stored_bytes += seen.size;
                 (seen, nonce)
             }
             (_, Some((seen, Some(there)))) => {

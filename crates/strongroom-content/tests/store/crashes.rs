@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use strongroom_testkit::{CrashingStorage, PowerLoss};
 
-use crate::steps::{COLLECTIONS, STEPS};
+use crate::steps::{COLLECTIONS, STEPS, SYNCS};
 use crate::support::{
     Backend, Picture, Step, assert_no_problems, copy, create, memory, open, picture, small_chunks, verify,
 };
@@ -88,4 +88,10 @@ async fn a_machine_that_dies_anywhere_leaves_the_old_state_or_the_new() {
 async fn a_collector_that_dies_anywhere_loses_nothing_and_the_next_one_finishes() {
     crash_at_each_operation(COLLECTIONS, None, &[false, true]).await;
     crash_at_each_operation(COLLECTIONS, Some(PowerLoss::Removes), &[true]).await;
+}
+
+#[tokio::test]
+async fn a_sync_that_dies_anywhere_leaves_each_namespace_old_or_new_and_the_next_one_finishes() {
+    crash_at_each_operation(SYNCS, None, &[false, true]).await;
+    crash_at_each_operation(SYNCS, Some(PowerLoss::Removes), &[true]).await;
 }

@@ -8,7 +8,7 @@ use strongroom_content::{ContentStorage, Namespace, OpenOptions};
 use strongroom_storage::{Error, ErrorKind, ExternalStorage, Result};
 use strongroom_testkit::{Damage, Fault, FaultyStorage};
 
-use crate::steps::{COLLECTIONS, STEPS};
+use crate::steps::{COLLECTIONS, STEPS, SYNCS};
 use crate::support::{
     Backend, Picture, Step, assert_no_problems, commits, copy, create, load, memory, open, picture, small_chunks,
     verify,
@@ -191,5 +191,17 @@ async fn a_collector_that_meets_a_fault_anywhere_loses_nothing_and_the_next_one_
         Fault::Read(Damage::Cut),
     ] {
         fail_each_operation(COLLECTIONS, fault).await;
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_meets_a_fault_anywhere_leaves_each_namespace_old_or_new_and_the_next_one_finishes() {
+    for fault in [
+        Fault::Refused(ErrorKind::Unavailable),
+        Fault::AnswerLost(ErrorKind::Unavailable),
+        Fault::Read(Damage::Flipped),
+        Fault::Read(Damage::Cut),
+    ] {
+        fail_each_operation(SYNCS, fault).await;
     }
 }

@@ -27,5 +27,6 @@ mod sessions;
 mod sharing;
 mod steps;
 mod support;
+mod sync;
 mod together;
 mod traps;

@@ -9,6 +9,7 @@ use strongroom_storage::{DigestSet, Digests, ExternalStorage, Result, StoreMode,
 
 use crate::collector::{all_content, publish_list};
 use crate::support::{Backend, Step, at, files, layout, namespace, noise, open, put};
+use crate::sync::{sync_changes, sync_first};
 
 fn nothing(_: &Backend) -> BoxFuture<'_, ()> {
     async {}.boxed()
@@ -226,4 +227,10 @@ fn collect(store: &ContentStorage) -> BoxFuture<'_, Result<()>> {
 pub const COLLECTIONS: &[Step] = &[
     Step { name: "collect", prepare: store_and_remove, work: collect },
     Step { name: "finish what another collector has listed", prepare: list_all_content, work: collect },
+];
+
+/// Synchronizations, in this order on one store.
+pub const SYNCS: &[Step] = &[
+    Step { name: "sync into an empty store", prepare: nothing, work: sync_first },
+    Step { name: "sync changes while a collector is at work", prepare: list_all_content, work: sync_changes },
 ];
