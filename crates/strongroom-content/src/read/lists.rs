@@ -1,6 +1,6 @@
 //! The lists that belong to objects: with the entry, in a pack, or computed from the file itself.
 
-use strongroom_storage::{ByteRange, Digest, Result};
+use strongroom_storage::{ByteRange, Digest, ErrorKind, Result};
 
 use super::{damaged, is_absent};
 use crate::chunk::{Cell, Chunk, List, ListItem, Place, decode_list_body};
@@ -108,9 +108,15 @@ impl Inner {
     pub(crate) async fn read_list_at<T: ListItem>(&self, object: &Digest, place: &Place, size: u32) -> Result<Vec<T>> {
         let pack = paths::pack(&place.pack)?;
         let range = place.offset..place.offset + u64::from(place.stored);
-        let stored = self.packs.read(&place.pack, range).await?;
+        let ends = || Malformed("it ends before or in the middle of a list").in_file(&pack);
+        let stored = match self.packs.read(&place.pack, range).await {
+            Ok(stored) => stored,
+            // It is the pack that is wrong, not the call.
+            Err(error) if error.kind() == ErrorKind::Invalid => return Err(ends()),
+            Err(error) => return Err(error),
+        };
         if stored.len() as u64 != u64::from(place.stored) {
-            return Err(Malformed("it ends in the middle of a list").in_file(&pack));
+            return Err(ends());
         }
         decompress(place.method, stored, size)
             .and_then(|body| decode_list_body(object, &body))

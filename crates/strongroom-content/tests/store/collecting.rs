@@ -13,8 +13,8 @@ use strongroom_testkit::TestHost;
 
 use crate::collector::{publish_list, standing_sessions};
 use crate::support::{
-    Backend, assert_no_problems, at, files, layout, load, namespace, noise, picture, put, small_chunks, stored_bytes,
-    verify,
+    Backend, assert_no_problems, at, create, files, layout, load, memory, namespace, noise, picture, put, small_chunks,
+    stored_bytes, verify,
 };
 
 const GRACE: Duration = Duration::from_secs(1000);
@@ -380,4 +380,21 @@ async fn the_index_forgets_packs_that_are_gone() {
     place.age();
     place.collect().await;
     assert_eq!(files(&place.backend, "index/").await, [], "all that it names is gone, and one pack needs none");
+}
+
+#[tokio::test]
+async fn a_pack_that_was_cut_before_a_list_in_it_is_told_and_the_collection_goes_on() {
+    let backend = memory();
+    let store = create(&backend, small_chunks()).await;
+    put(&store, "a/chunked", noise(1, 90_000), layout(Layout::Chunked)).await.expect("put");
+    let pack = files(&backend, "packs/").await.remove(0);
+    put(&store, "b/goes", noise(2, 30_000), layout(Layout::Whole)).await.expect("put");
+    store.delete(&at("b/goes")).await.expect("delete");
+    let bytes = backend.load_bytes(&pack, ByteRange::All).await.expect("load");
+    backend.store_bytes(&pack, bytes.slice(..bytes.len() / 2)).await.expect("damage");
+    // This handle knows what was in it.
+    let options = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO);
+    let report = store.collect(options).await.expect("damage is in the report");
+    assert!(report.problems.iter().any(|problem| problem.file == pack), "{:?}", report.problems);
+    assert_eq!(files(&backend, "files/").await, [], "what nothing needs goes all the same");
 }
