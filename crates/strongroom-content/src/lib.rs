@@ -16,6 +16,7 @@
 //! | [`VerifyReport`], [`Usage`] | the state of a store |
 //! | [`CollectOptions`], [`CollectReport`] | taking away what no name needs |
 //! | [`SyncOptions`], [`SyncReport`] | bringing one store's names and content into another |
+//! | [`RepairOptions`], [`RepairReport`] | mending what is lost or damaged |
 //! | [`ContentConfig`], [`OpenOptions`], [`PutOptions`] | how a store is made, opened, and written to |
 #![forbid(unsafe_code)]
 
@@ -51,6 +52,7 @@ mod pack;
 mod paths;
 mod read;
 mod record;
+mod repair;
 mod run;
 mod session;
 #[cfg(test)]
@@ -74,6 +76,7 @@ pub use history::{Commit, Difference};
 pub use namespace::Namespace;
 pub use nonce::Nonce;
 pub use object::ObjectRef;
+pub use repair::{Dropped, RepairOptions, RepairReport};
 pub use snapshot::Snapshot;
 pub use store::ContentStorage;
 pub use sync::{SyncOptions, SyncReport, SyncedNamespace};

@@ -231,6 +231,11 @@ impl NameLog {
         Ok(())
     }
 
+    /// Forgets what is known of all histories: a run was mended, by another file under its name.
+    pub(crate) fn forget(&self) {
+        *self.kept() = KeptStates::default();
+    }
+
     fn kept(&self) -> MutexGuard<'_, KeptStates> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

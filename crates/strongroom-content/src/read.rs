@@ -147,6 +147,22 @@ impl Inner {
         Err(damaged(&format!("b3:{}", chunk.digest), &format!("chunk b3:{} in {pack} {state}", chunk.digest)))
     }
 
+    /// A chunk, verified, from where it was last seen or from where the catalog knows it; `None` if it is sound nowhere there.
+    pub(crate) async fn read_known(&self, chunk: &Chunk) -> Result<Option<Bytes>> {
+        if let Some(bytes) = self.read_place(chunk).await? {
+            return Ok(Some(bytes));
+        }
+        for found in self.catalog.find(Kind::Chunk, &chunk.digest).await? {
+            let elsewhere = Chunk { place: found.place, ..*chunk };
+            if found.size == chunk.size
+                && let Some(bytes) = self.read_place(&elsewhere).await?
+            {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
     /// The chunk if it is at its place and sound; an error only if that can't be found out.
     async fn read_place(&self, chunk: &Chunk) -> Result<Option<Bytes>> {
         let place = &chunk.place;

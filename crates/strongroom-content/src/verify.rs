@@ -5,12 +5,14 @@ mod names;
 mod store;
 
 use std::fmt;
+use std::sync::Arc;
 
 use strongroom_storage::{ErrorKind, Location, Result};
 
 use crate::batch::Progress;
-use crate::store::ContentStorage;
-use content::ContentHealth;
+use crate::store::{ContentStorage, Inner};
+pub(crate) use content::ContentHealth;
+pub(crate) use names::{check_run, print_of};
 
 /// What to check.
 #[derive(Clone, Default)]
@@ -93,13 +95,20 @@ impl ContentStorage {
     /// # Errors
     /// Only those that keep it from checking: `Denied`, `Unavailable`.
     pub async fn verify(&self, options: VerifyOptions) -> Result<VerifyReport> {
+        Ok(self.inner.examine(&options).await?.0)
+    }
+}
+
+impl Inner {
+    /// Checks the whole store. Besides the report, returns what is known of each pack and file.
+    pub(crate) async fn examine(self: &Arc<Self>, options: &VerifyOptions) -> Result<(VerifyReport, ContentHealth)> {
         let mut report = VerifyReport::default();
-        self.inner.check_store(&mut report).await?;
+        self.check_store(&mut report).await?;
         // Names first: what a commit publishes while we read on is content that we have not looked for.
-        let roots = self.inner.check_names(&mut report).await?;
-        let health = ContentHealth::check(&self.inner, &options, &mut report).await?;
-        self.inner.check_needed(roots, &health, &mut report).await?;
+        let roots = self.check_names(&mut report).await?;
+        let health = ContentHealth::check(self, options, &mut report).await?;
+        self.check_needed(roots, &health, &mut report).await?;
         report.problems.sort_by(|a, b| (&a.file, &a.detail).cmp(&(&b.file, &b.detail)));
-        Ok(report)
+        Ok((report, health))
     }
 }

@@ -3,6 +3,7 @@
 mod blocks;
 mod chunked;
 mod foreign;
+mod mending;
 mod moving;
 mod packer;
 mod prepare;

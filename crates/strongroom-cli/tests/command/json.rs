@@ -41,6 +41,7 @@ fn every_verb_prints_an_object_a_line() {
     has("digest --md5 run/unit/a", 1, "md5");
     has("du", 1, "stored_bytes");
     has("sync -n .strongroom .strongroom", 1, "namespaces");
+    has("repair", 1, "left");
     has("verify", 1, "problems");
     has("rm run/unit/c", 1, "removed");
     has("tag --delete run/unit first", 1, "deleted");

@@ -15,7 +15,7 @@ use crate::nonce::Nonce;
 use crate::pack;
 use crate::paths;
 use crate::record::{Kind, Record};
-use crate::verify::Problem;
+use crate::verify::{ContentHealth, Problem, VerifyOptions, VerifyReport};
 use crate::writer::{ContentWriter, Moved};
 
 /// How many files are deleted together.
@@ -58,7 +58,9 @@ impl Collection<'_> {
         let (mut dead, mut sources) = (Vec::new(), Vec::new());
         // Whether something stays, and with it the lists.
         let mut stays = false;
-        for file in condemned {
+        // Packs of which nobody knows what is in them, and why.
+        let mut unreadable = Vec::new();
+        for file in condemned.iter().cloned() {
             let bytes = self.size(&file).await?;
             if marked.is_blind && paths::pack_of(&file).is_some() {
                 stays = true;
@@ -69,6 +71,7 @@ impl Collection<'_> {
                 Ok(Look::Needed(_)) if mutation::is(Mutation::PardonInPlace) => {}
                 Ok(Look::Needed(content)) => sources.push(Source { file, bytes, content }),
                 Ok(Look::Kept) => stays = true,
+                Err(error) if error.kind() == ErrorKind::Corrupt => unreadable.push((file, bytes, error)),
                 Err(error) => {
                     note(&mut report.problems, error)?;
                     stays = true;
@@ -78,6 +81,14 @@ impl Collection<'_> {
         // First what needs no room.
         self.delete(dead, report).await?;
         stays |= !self.copy_and_delete(sources, report).await?;
+        if !unreadable.is_empty() {
+            if self.is_sound_elsewhere(marked.needed, &condemned).await? {
+                self.delete(unreadable.into_iter().map(|(file, bytes, _)| (file, bytes)).collect(), report).await?;
+            } else {
+                unreadable.into_iter().try_for_each(|(_, _, error)| note(&mut report.problems, error))?;
+                stays = true;
+            }
+        }
         if !stays {
             self.store.backend.delete_all(&lists).await?;
         }
@@ -104,6 +115,24 @@ impl Collection<'_> {
         // A version. One that was tagged meanwhile, or that another collector would have let go, stays.
         let is_gone = superseded.contains(file) || !self.store.backend.exists(file).await?;
         Ok(if is_gone { Look::Dead } else { Look::Kept })
+    }
+
+    /// Whether all that is needed is in packs and files that are not condemned. Everything is read.
+    async fn is_sound_elsewhere(&self, needed: Needed, condemned: &BTreeSet<Location>) -> Result<bool> {
+        let options = VerifyOptions::default().with_data(true);
+        let health = ContentHealth::check(self.store, &options, &mut VerifyReport::default()).await?;
+        let mut lost = needed;
+        for (pack, kind, digest) in health.sound_items() {
+            if !condemned.contains(&paths::pack(pack)?) {
+                lost.found(kind, digest);
+            }
+        }
+        for (digest, nonce) in health.sound_files() {
+            if !condemned.contains(&paths::whole_file(digest, nonce)?) {
+                lost.found_file(digest);
+            }
+        }
+        Ok(lost.is_all_found())
     }
 
     /// False if something could not be copied because it is damaged: then its file stays.

@@ -25,15 +25,15 @@ const READS_AT_ONCE: usize = 2;
 
 /// Which packs and files there are, and what is wrong with them.
 #[derive(Default)]
-pub(super) struct ContentHealth {
+pub(crate) struct ContentHealth {
     /// The sound chunks of each pack; or why its index can't be read.
     packs: HashMap<Nonce, Result<Sound, String>>,
     /// The size of each file; or what is wrong with it.
     files: HashMap<(Digest, Nonce), Result<u64, String>>,
 }
 
-/// The sound chunks of a pack, in order of their offsets.
-type Sound = Vec<(u64, Digest)>;
+/// The sound items of a pack, in order of their offsets.
+type Sound = Vec<(u64, Digest, Kind)>;
 
 /// What reading one pack or file gave.
 struct Checked<T> {
@@ -43,7 +43,7 @@ struct Checked<T> {
 }
 
 impl ContentHealth {
-    pub(super) async fn check(store: &Arc<Inner>, options: &VerifyOptions, report: &mut VerifyReport) -> Result<Self> {
+    pub(crate) async fn check(store: &Arc<Inner>, options: &VerifyOptions, report: &mut VerifyReport) -> Result<Self> {
         store.catalog.learn().await?;
         for location in list(store, paths::INDEX).await? {
             if let Ok(nonce) = location.file_name().parse::<Nonce>()
@@ -78,10 +78,27 @@ impl ContentHealth {
     pub(super) fn has(&self, digest: &Digest, place: &Place) -> bool {
         let pack = self.packs.get(&place.pack).and_then(|pack| pack.as_ref().ok());
         let found = pack.and_then(|sound| {
-            let position = sound.binary_search_by_key(&place.offset, |(offset, _)| *offset).ok()?;
+            let position = sound.binary_search_by_key(&place.offset, |(offset, ..)| *offset).ok()?;
             Some(sound[position].1)
         });
         found == Some(*digest)
+    }
+
+    /// Whether there is such a pack or file, damaged or not.
+    pub(crate) fn is_there(&self, file: &Location) -> bool {
+        paths::pack_of(file).is_some_and(|pack| self.packs.contains_key(&pack))
+            || paths::whole_file_of(file).is_some_and(|file| self.files.contains_key(&file))
+    }
+
+    /// The sound items of all packs whose index can be read, and the packs.
+    pub(crate) fn sound_items(&self) -> impl Iterator<Item = (&Nonce, Kind, &Digest)> {
+        let packs = self.packs.iter().filter_map(|(nonce, sound)| Some((nonce, sound.as_ref().ok()?)));
+        packs.flat_map(|(nonce, sound)| sound.iter().map(move |(_, digest, kind)| (nonce, *kind, digest)))
+    }
+
+    /// The sound files.
+    pub(crate) fn sound_files(&self) -> impl Iterator<Item = &(Digest, Nonce)> {
+        self.files.iter().filter_map(|(file, size)| size.is_ok().then_some(file))
     }
 
     /// `Missing` if the pack is lost in which something is, else `Corrupt`.
@@ -135,8 +152,8 @@ async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<S
         Err(error) => return broken(error, &location),
     };
     if !data {
-        let mut sound: Sound = records.iter().map(|record| (record.offset, record.digest)).collect();
-        sound.sort_unstable();
+        let mut sound: Sound = records.iter().map(|record| (record.offset, record.digest, record.kind)).collect();
+        sound.sort_unstable_by_key(|(offset, ..)| *offset);
         return Ok(Checked { health: Ok(sound), problems: Vec::new(), bytes_read: 0 });
     }
     let bytes = match store.backend.load_bytes(&location, ByteRange::All).await {
@@ -152,13 +169,13 @@ async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<S
         }
         for record in records.iter() {
             if is_sound(&record, &bytes) {
-                sound.push((record.offset, record.digest));
+                sound.push((record.offset, record.digest, record.kind));
             } else {
                 let (file, detail) = (location.clone(), damaged_chunk(&record.digest));
                 problems.push(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() });
             }
         }
-        sound.sort_unstable();
+        sound.sort_unstable_by_key(|(offset, ..)| *offset);
         Ok(Checked { health: Ok(sound), problems, bytes_read })
     })
     .await

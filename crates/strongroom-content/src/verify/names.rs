@@ -1,6 +1,7 @@
 //! Checking the histories, and what their newest versions and the tagged ones need.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use strongroom_storage::{Digest, Error, ErrorKind, Location, Result};
 
@@ -14,8 +15,29 @@ use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::paths;
 use crate::record::Kind;
-use crate::run::{Cursor, Merge};
+use crate::run::{Cursor, Merge, Run};
 use crate::store::Inner;
+
+/// Reads all of a run.
+///
+/// # Errors
+/// `Corrupt` if it is damaged; those of the backend.
+pub(crate) async fn check_run(run: &Arc<Run>) -> Result<()> {
+    run.check_beginning().await?;
+    let mut entries = Merge::new(vec![Cursor::seek(run.clone(), "").await?]);
+    let mut count = 0;
+    let mut is_ruled_out = false;
+    while let Some(entry) = entries.next().await? {
+        count += 1;
+        is_ruled_out |= !run.may_have(entry.name.as_bytes());
+    }
+    let detail = match count == run.entries {
+        true if !is_ruled_out => return Ok(()),
+        true => "its filter rules out a name that it has".to_string(),
+        false => format!("it has {count} entries instead of {}", run.entries),
+    };
+    Err(Error::new(ErrorKind::Corrupt, "read", run.location(), detail))
+}
 
 /// A version whose content must be there.
 pub(super) struct Root {
@@ -87,25 +109,7 @@ impl Inner {
                 }
             };
             report.runs += 1;
-            let expected = run.entries;
-            let location = run.location().clone();
-            let read = async {
-                run.check_beginning().await?;
-                let mut entries = Merge::new(vec![Cursor::seek(run.clone(), "").await?]);
-                let mut count = 0;
-                let mut is_ruled_out = false;
-                while let Some(entry) = entries.next().await? {
-                    count += 1;
-                    is_ruled_out |= !run.may_have(entry.name.as_bytes());
-                }
-                let detail = match count == expected {
-                    true if !is_ruled_out => return Ok(()),
-                    true => "its filter rules out a name that it has".to_string(),
-                    false => format!("it has {count} entries instead of {expected}"),
-                };
-                Err(Error::new(ErrorKind::Corrupt, "read", &location, detail))
-            };
-            if let Err(error) = read.await {
+            if let Err(error) = check_run(&run).await {
                 note(report, error)?;
             }
         }
@@ -204,7 +208,8 @@ impl Inner {
         Ok(Error::new(ErrorKind::Missing, "read", file, lost))
     }
 
-    async fn check_content(&self, content: &Content, health: &ContentHealth) -> Result<Vec<Problem>> {
+    /// What is wrong with what `content` needs.
+    pub(crate) async fn check_content(&self, content: &Content, health: &ContentHealth) -> Result<Vec<Problem>> {
         let chunks = match &content.body {
             // The checksums of its run cover it.
             Body::Inline(_) => return Ok(Vec::new()),
@@ -232,7 +237,7 @@ impl Inner {
 impl Inner {
     /// What is wrong with the list by which a whole file is verified. It is computed from the file where it is lost, so nothing
     /// can't be read for it.
-    async fn check_cells(&self, content: &Content, health: &ContentHealth) -> Result<Option<Problem>> {
+    pub(crate) async fn check_cells(&self, content: &Content, health: &ContentHealth) -> Result<Option<Problem>> {
         let Body::Whole(_, List::Packed(place, _)) = &content.body else { return Ok(None) };
         if health.has(&content.digest, place) || self.is_elsewhere(Kind::CellList, &content.digest, health).await? {
             return Ok(None);
@@ -259,7 +264,7 @@ fn list_problem(content: &Content) -> Result<Problem> {
 }
 
 /// What tells content from any other, and from the same in another place.
-fn print_of(content: &Content) -> [u8; 16] {
+pub(crate) fn print_of(content: &Content) -> [u8; 16] {
     let mut encoded = Encoder::default();
     content.encode(&mut encoded);
     let digest = Digest::of(&encoded.finish());

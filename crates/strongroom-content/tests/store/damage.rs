@@ -17,15 +17,15 @@ use crate::support::{
 use crate::traps::{all_sprung, trap, trapped};
 
 /// A store with files of every kind, and what is in it.
-struct Victim {
-    backend: Backend,
+pub struct Victim {
+    pub backend: Backend,
     /// Names at the newest versions: all, but of large namespaces some.
-    names: BTreeMap<String, Bytes>,
+    pub names: BTreeMap<String, Bytes>,
     /// Some files of each kind, by the kind.
-    files: Vec<(&'static str, Location)>,
+    pub files: Vec<(&'static str, Location)>,
 }
 
-async fn victim() -> Victim {
+pub async fn victim() -> Victim {
     let backend = memory();
     let store = create(&backend, small_chunks()).await;
     let mut names = BTreeMap::new();
@@ -95,7 +95,7 @@ async fn victim() -> Victim {
 
 impl Victim {
     /// What is wrong after damage: the names that are not readable, and how they fail. None gives wrong bytes.
-    async fn unreadable(&self, backend: &Backend, when: &str) -> BTreeMap<String, strongroom_storage::Error> {
+    pub async fn unreadable(&self, backend: &Backend, when: &str) -> BTreeMap<String, strongroom_storage::Error> {
         let store = open(backend).await;
         let folder = tempfile::tempdir().expect("a folder");
         let mut unreadable = BTreeMap::new();

@@ -22,6 +22,7 @@ mod many;
 mod merging;
 mod names;
 mod opening;
+mod repair;
 mod requests;
 mod sessions;
 mod sharing;
