@@ -89,7 +89,7 @@ fn source_files() -> Vec<PathBuf> {
 /// Whether a file is part of the product, not of its tests.
 fn is_product(path: &Path) -> bool {
     let below = path.strip_prefix(root()).expect("below the root");
-    let for_tests = ["tests", "strongroom-testkit", "strongroom-fuzz"];
+    let for_tests = ["tests", "simulation", "simulation.rs", "strongroom-testkit", "strongroom-fuzz"];
     !below.components().any(|part| for_tests.iter().any(|name| part.as_os_str() == *name))
         && !below.ends_with("tests.rs")
 }

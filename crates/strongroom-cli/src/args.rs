@@ -5,8 +5,8 @@ use strongroom::content::Compression;
 use strongroom::{ByteRange, DigestSet, Error, ErrorKind, Layout, Sharing};
 
 use crate::commands::{
-    cat, completions, cp, diff, digest, du, exists, gc, get, init, log, ls, mv, put, repair, restore, rm, stat, sync,
-    tag, verify,
+    cat, completions, cp, diff, digest, du, exists, gc, get, init, log, ls, mv, put, rebuild, repair, restore, rm,
+    stat, sync, tag, verify,
 };
 use crate::exit::Exit;
 use crate::output::Output;
@@ -70,6 +70,7 @@ pub enum Command {
     Diff(diff::DiffArgs),
     Verify(verify::VerifyArgs),
     Repair(repair::RepairArgs),
+    Rebuild(rebuild::RebuildArgs),
     Sync(sync::SyncArgs),
     Gc(gc::GcArgs),
     Du(du::DuArgs),

@@ -14,6 +14,7 @@ pub mod log;
 pub mod ls;
 pub mod mv;
 pub mod put;
+pub mod rebuild;
 pub mod repair;
 pub mod restore;
 pub mod rm;
@@ -50,6 +51,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit> {
         Command::Diff(args) => diff::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Repair(args) => repair::run(args, context).await,
+        Command::Rebuild(args) => rebuild::run(args, context).await,
         Command::Sync(args) => sync::run(args, context).await,
         Command::Gc(args) => gc::run(args, context).await,
         Command::Du(args) => du::run(args, context).await,

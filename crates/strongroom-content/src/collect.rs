@@ -28,6 +28,7 @@ use std::time::Duration;
 use strongroom_storage::{Error, ErrorKind, Location, Result};
 
 use crate::list;
+use crate::mirror::source_of;
 use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
 use crate::nonce::Nonce;
@@ -224,11 +225,16 @@ impl ContentStorage {
     /// sign of life.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if a shorter grace period than the store's is asked for beside others; [`ErrorKind::Corrupt`] if a
+    /// [`ErrorKind::Unsupported`] if the store is a mirror; [`ErrorKind::Invalid`] if a shorter grace period than the store's is asked for beside others; [`ErrorKind::Corrupt`] if a
     /// history is damaged so that it can't be known what is needed: then nothing goes; [`ErrorKind::Unavailable`] if there is no room
     /// for what has to be copied; those of the backend. After an error what was begun is finished by the next collection.
     pub async fn collect(&self, options: CollectOptions) -> Result<CollectReport> {
         let store = &self.inner;
+        if source_of(&*store.backend).await?.is_some() {
+            let detail = "it is a mirror: its files may come again under their names, so none is deleted; collect its source, or make a \
+                          new mirror";
+            return Err(Error::new(ErrorKind::Unsupported, "collect", &store.backend, detail));
+        }
         let grace = options.grace.unwrap_or(store.descriptor.grace());
         if grace < store.descriptor.grace() && !options.offline {
             let detail = format!(

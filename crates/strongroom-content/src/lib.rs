@@ -16,7 +16,9 @@
 //! | [`VerifyReport`], [`Usage`] | the state of a store |
 //! | [`CollectOptions`], [`CollectReport`] | taking away what no name needs |
 //! | [`SyncOptions`], [`SyncReport`] | bringing one store's names and content into another |
+//! | [`MirrorOptions`], [`MirrorReport`] | a store that has another's files and history as they are |
 //! | [`RepairOptions`], [`RepairReport`] | mending what is lost or damaged |
+//! | [`RebuildOptions`], [`RebuildReport`] | naming content whose names are lost |
 //! | [`ContentConfig`], [`OpenOptions`], [`PutOptions`] | how a store is made, opened, and written to |
 #![forbid(unsafe_code)]
 
@@ -43,6 +45,7 @@ mod group;
 mod history;
 mod index;
 mod list;
+mod mirror;
 mod mutation;
 mod names;
 mod namespace;
@@ -51,6 +54,7 @@ mod object;
 mod pack;
 mod paths;
 mod read;
+mod rebuild;
 mod record;
 mod repair;
 mod run;
@@ -73,9 +77,11 @@ pub use content::Kept;
 pub use descriptor::FORMAT;
 pub use entry::Attributes;
 pub use history::{Commit, Difference};
+pub use mirror::{MirrorOptions, MirrorReport};
 pub use namespace::Namespace;
 pub use nonce::Nonce;
 pub use object::ObjectRef;
+pub use rebuild::{RebuildOptions, RebuildReport};
 pub use repair::{Dropped, RepairOptions, RepairReport};
 pub use snapshot::Snapshot;
 pub use store::ContentStorage;

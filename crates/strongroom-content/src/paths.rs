@@ -7,6 +7,8 @@ use crate::nonce::Nonce;
 
 pub(crate) const STORE_FILE: &str = "strongroom.json";
 pub(crate) const README_FILE: &str = "README.txt";
+/// Says whose mirror the store is, if it is one.
+pub(crate) const MIRROR_FILE: &str = "mirror.json";
 pub(crate) const PACKS: &str = "packs/";
 pub(crate) const FILES: &str = "files/";
 pub(crate) const INDEX: &str = "index/";

@@ -13,9 +13,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use strongroom_storage::{Location, Result};
+use strongroom_storage::{Error, ErrorKind, Location, Result};
 
 use crate::batch::Progress;
+use crate::mirror::source_of;
 use crate::names::LogName;
 use crate::namespace::Namespace;
 use crate::store::{ContentStorage, Inner};
@@ -156,9 +157,13 @@ impl ContentStorage {
     /// what was compared. Done again, after an error too, it goes on; of what was stored, nothing is stored twice.
     ///
     /// # Errors
-    /// Those of either backend; [`Corrupt`](strongroom_storage::ErrorKind::Corrupt) if a history is damaged, so that it can't be known
+    /// [`ErrorKind::Invalid`] if this store is a mirror; those of either backend; [`ErrorKind::Corrupt`] if a history is damaged, so that it can't be known
     /// what it has. Damaged content is in the report, and is no error. After an error, namespaces before the one that failed are done.
     pub async fn sync_from(&self, from: &Self, options: SyncOptions) -> Result<SyncReport> {
+        if source_of(&*self.inner.backend).await?.is_some() {
+            let detail = "it is a mirror, whose history is that of its source; use --mirror, or another store";
+            return Err(Error::new(ErrorKind::Invalid, "sync", &self.inner.backend, detail));
+        }
         let sync = Sync { to: &self.inner, from: &from.inner, options, taken: AtomicUsize::new(0) };
         sync.run().await
     }

@@ -11,7 +11,7 @@ use strongroom_storage::{ErrorKind, Location, Result};
 
 use crate::batch::Progress;
 use crate::store::{ContentStorage, Inner};
-pub(crate) use content::ContentHealth;
+pub(crate) use content::{ContentHealth, sound_pack};
 pub(crate) use names::{check_run, print_of};
 
 /// What to check.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use strongroom::content::{SyncOptions, SyncReport};
+use strongroom::content::{MirrorOptions, MirrorReport, SyncOptions, SyncReport};
 use strongroom::{Location, Result};
 
 use crate::commands::verify;
@@ -17,6 +17,9 @@ use crate::progress::Bar;
 /// copied again, whatever its name there. Each namespace that differs gets one commit on the history of TO; where nothing differs,
 /// nothing is written. FROM is only read. Names that FROM does not have stay, unless --delete is given. Tags stay where they are.
 ///
+/// With --mirror, TO gets the history of FROM instead: the same versions and tags, and the same files, of which each is verified. It has
+/// to be empty at first, and nobody else may write to it.
+///
 /// Others may use both stores meanwhile. What is interrupted goes on where it was when it is called again.
 ///
 /// Prints a line for each name that was put (+) or removed (-). What is damaged in FROM is left out and told, and the exit code is 5.
@@ -26,7 +29,8 @@ Examples:
   strongroom --store /backup/store init                once
   strongroom sync .strongroom /backup/store            copy what is new and what was changed
   strongroom sync --delete .strongroom /backup/store   and remove there what is not here any more
-  strongroom sync -n A B run7/                         what would be done below run7/")]
+  strongroom sync -n A B run7/                         what would be done below run7/
+  strongroom sync --mirror .strongroom /backup/mirror  the same files, versions and tags")]
 pub struct SyncArgs {
     /// The store to read: a path or a URL
     from: String,
@@ -38,6 +42,9 @@ pub struct SyncArgs {
     /// Remove in TO the names that FROM does not have
     #[arg(long)]
     delete: bool,
+    /// Copy files and history as they are: TO is empty, or a mirror of FROM already. Tags too. Nothing is ever deleted in a mirror
+    #[arg(long, conflicts_with_all = ["delete", "message", "prefix"])]
+    mirror: bool,
     /// Only print what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -49,6 +56,12 @@ pub struct SyncArgs {
 pub async fn run(args: SyncArgs, context: &Context) -> Result<Exit> {
     let (from, to) = (context.open_at(&args.from).await?, context.open_at(&args.to).await?);
     let bar = Bar::new(&context.output, "sync", None);
+    if args.mirror {
+        let options = MirrorOptions::default().with_dry_run(args.dry_run).with_progress(bar.progress());
+        let report = to.mirror_from(&from, options).await?;
+        drop(bar);
+        return print_mirrored(&report, args.dry_run, context);
+    }
     let mut options = SyncOptions::default()
         .with_prefix(args.prefix)
         .with_delete(args.delete)
@@ -93,6 +106,39 @@ fn summary(report: &SyncReport, dry_run: bool) -> String {
         size(report.bytes_read),
         size(report.bytes_stored)
     )
+}
+
+fn print_mirrored(report: &MirrorReport, dry_run: bool, context: &Context) -> Result<Exit> {
+    let files = || report.content.iter().chain(&report.runs);
+    let text = || {
+        let mut lines: Vec<String> = files().map(|file| format!("+  {file}")).collect();
+        let problems = verify::problems(&report.problems);
+        lines.extend((!problems.is_empty()).then_some(problems));
+        lines.join("\n")
+    };
+    let value = || {
+        let names = |files: &[Location]| files.iter().map(Location::to_string).collect::<Vec<_>>();
+        json!({
+            "dry_run": dry_run,
+            "content": names(&report.content),
+            "runs": names(&report.runs),
+            "bytes": report.bytes,
+            "problems": verify::problems_json(&report.problems),
+        })
+    };
+    context.output.result(text, value)?;
+    if !context.output.is_json() {
+        let number = count(files().count() as u64, "file", "files");
+        let left = match report.problems.len() {
+            0 => String::new(),
+            problems => format!("; {} not copied because of damage", count(problems as u64, "file", "files")),
+        };
+        context.output.note(&match dry_run {
+            true => format!("{number} of the store would be copied{left}"),
+            false => format!("{number} of the store copied, {}{left}", size(report.bytes)),
+        });
+    }
+    Ok(if report.problems.is_empty() { Exit::Done } else { Exit::Integrity })
 }
 
 fn json(report: &SyncReport, dry_run: bool) -> Value {

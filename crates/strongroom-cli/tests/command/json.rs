@@ -42,6 +42,7 @@ fn every_verb_prints_an_object_a_line() {
     has("du", 1, "stored_bytes");
     has("sync -n .strongroom .strongroom", 1, "namespaces");
     has("repair", 1, "left");
+    has("rebuild -n", 1, "named");
     has("verify", 1, "problems");
     has("rm run/unit/c", 1, "removed");
     has("tag --delete run/unit first", 1, "deleted");

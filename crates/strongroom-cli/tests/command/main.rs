@@ -11,6 +11,7 @@ mod look;
 mod machine;
 mod names;
 mod put;
+mod rebuild;
 mod repair;
 mod sharing;
 mod sources;

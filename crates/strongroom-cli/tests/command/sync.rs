@@ -38,3 +38,28 @@ fn what_is_damaged_in_the_source_is_left_out_and_told() {
     assert!(String::from_utf8_lossy(&ran.stdout).contains("affects  a/bad"), "{ran:?}");
     assert_eq!(place.ok("--store backup ls"), "a/good\n");
 }
+
+#[test]
+fn a_mirror_has_the_same_versions_and_tags_and_is_not_written_to() {
+    let place = Place::new();
+    for seed in [1, 2] {
+        place.run_with("put - a/log", &noise(seed, 3000)).ok();
+    }
+    place.ok("tag a@1 first");
+    place.ok("--store mirror init");
+    place.fails("sync --mirror --delete .strongroom mirror", 2, "--delete");
+    place.run("sync --mirror -n .strongroom mirror".split(' ')).ends(0, "5 files of the store would be copied");
+    place.run("sync --mirror .strongroom mirror".split(' ')).ends(0, "5 files of the store copied");
+    assert_eq!(place.ok("--store mirror log a"), place.ok("log a"));
+    assert_eq!(place.ok("--store mirror tag --list"), place.ok("tag --list"));
+    place.ok("--store mirror verify --data");
+    place.fails("--store mirror gc", 1, "it is a mirror");
+    place.fails("sync .strongroom mirror", 2, "it is a mirror");
+    assert_eq!(place.one_json("sync --mirror .strongroom mirror")["runs"], serde_json::json!([]));
+
+    place.run_with("--store mirror put - a/log", b"written").ok();
+    place.fails("sync --mirror .strongroom mirror", 6, "somebody has written to one of them");
+    place.ok("--store other init");
+    place.run_with("--store other put - a/log", b"written").ok();
+    place.fails("sync --mirror .strongroom other", 2, "neither empty nor a mirror");
+}

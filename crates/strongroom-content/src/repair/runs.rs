@@ -6,6 +6,7 @@ use std::sync::Arc;
 use strongroom_storage::{ByteRange, ErrorKind, Location, Result, StoreOptions};
 
 use super::Repair;
+use crate::mirror::source_of;
 use crate::names::LogName;
 use crate::nonce::Nonce;
 use crate::paths;
@@ -19,7 +20,7 @@ impl Repair<'_> {
     pub(super) async fn mend_runs(&self, from: &Arc<Inner>, problems: &[Problem]) -> Result<Vec<Location>> {
         let files: Vec<&Location> =
             problems.iter().map(|problem| &problem.file).filter(|file| paths::version_of(file).is_some()).collect();
-        if files.is_empty() || from.descriptor.id != self.store.descriptor.id {
+        if files.is_empty() || !is_kin(self.store, from).await? {
             return Ok(Vec::new());
         }
         let logs = self.logs(from).await?;
@@ -76,7 +77,7 @@ impl Repair<'_> {
         let run = Arc::new(run);
         let is_it = run.header.log == *log && run.header.version == version;
         if !is_it
-            || is_damaged(check_run(&run).await)?
+            || is_damaged(check_run(&run).await.and_then(|()| run.check_bytes()))?
             || !self.is_same_history(from, log, version, &run.header).await?
         {
             return Ok(false);
@@ -116,6 +117,14 @@ impl Repair<'_> {
         }
         Ok(true)
     }
+}
+
+/// Whether the histories of both are the same by origin: one is a copy of the other's files, or its mirror, or both are mirrors of one.
+async fn is_kin(one: &Inner, other: &Inner) -> Result<bool> {
+    let origin = async |store: &Inner| -> Result<String> {
+        Ok(source_of(&*store.backend).await?.unwrap_or_else(|| store.descriptor.id.clone()))
+    };
+    Ok(origin(one).await? == origin(other).await?)
 }
 
 /// The commit that published a version, if that can be read.

@@ -85,6 +85,19 @@ impl Run {
         envelope::check_beginning(&*self.runs.backend, &self.location, &self.tail, MAGIC).await
     }
 
+    /// Checks all blocks of a run that was opened from all of its bytes, as they are in these: none is read again.
+    ///
+    /// # Errors
+    /// `Corrupt` if one is damaged or not there.
+    pub(crate) fn check_bytes(&self) -> Result<()> {
+        for (index, block) in self.blocks.iter().enumerate() {
+            let stored = self.in_tail(block).ok_or(Malformed("a block in it is not there"));
+            let decoded = stored.and_then(|stored| self.decode_block(index, block, stored));
+            decoded.map_err(|malformed| self.damaged(malformed))?;
+        }
+        Ok(())
+    }
+
     /// Where it lies.
     pub(crate) fn location(&self) -> &Location {
         &self.location

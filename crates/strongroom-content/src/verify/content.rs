@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom_storage::{ByteRange, Digest, ErrorKind, Location, Result, unblock};
+use strongroom_storage::{ByteRange, Digest, Error, ErrorKind, Location, Result, unblock};
 
 use super::names::note;
 use super::{Problem, VerifyOptions, VerifyReport};
@@ -13,11 +13,12 @@ use crate::cache::Cache;
 use crate::catalog::IndexFile;
 use crate::chunk::{Cell, Chunk, Place, decode_list_body};
 use crate::compress::decompress;
+use crate::envelope;
 use crate::grid::GridHasher;
 use crate::nonce::Nonce;
 use crate::pack;
 use crate::paths;
-use crate::record::{Kind, Record};
+use crate::record::{Kind, Record, Records};
 use crate::store::Inner;
 
 /// How many packs or files are read at once.
@@ -162,23 +163,47 @@ async fn check_pack(store: &Inner, nonce: Nonce, data: bool) -> Result<Checked<S
     };
     let bytes_read = bytes.len() as u64;
     unblock(move || {
-        let (mut sound, mut problems) = (Sound::with_capacity(records.len()), Vec::new());
-        if !bytes.starts_with(pack::MAGIC) {
-            let (file, detail) = (location.clone(), "its beginning is damaged".to_string());
-            problems.push(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() });
-        }
-        for record in records.iter() {
-            if is_sound(&record, &bytes) {
-                sound.push((record.offset, record.digest, record.kind));
-            } else {
-                let (file, detail) = (location.clone(), damaged_chunk(&record.digest));
-                problems.push(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() });
-            }
-        }
-        sound.sort_unstable_by_key(|(offset, ..)| *offset);
+        let (sound, problems) = check_records(&location, &records, &bytes);
         Ok(Checked { health: Ok(sound), problems, bytes_read })
     })
     .await
+}
+
+/// All bytes of a pack, if all of it is sound.
+///
+/// # Errors
+/// `Corrupt` if anything is not; those of the backend.
+pub(crate) async fn sound_pack(store: &Inner, nonce: Nonce) -> Result<Bytes> {
+    let location = paths::pack(&nonce)?;
+    let records = pack::read_index(&*store.backend, &nonce, &Cache::none()).await?;
+    let bytes = store.backend.load_bytes(&location, ByteRange::All).await?;
+    unblock(move || {
+        // The index may have been sound where it was read before, and not in these bytes.
+        envelope::parse(bytes.clone(), pack::MAGIC).map_err(|malformed| malformed.in_file(&location))?;
+        match check_records(&location, &records, &bytes).1.into_iter().next() {
+            None => Ok(bytes),
+            Some(problem) => Err(Error::new(problem.kind, "read", &location, problem.detail)),
+        }
+    })
+    .await
+}
+
+/// The sound items of a pack, and what is wrong with the others.
+fn check_records(location: &Location, records: &Records, bytes: &Bytes) -> (Sound, Vec<Problem>) {
+    let (mut sound, mut problems) = (Sound::with_capacity(records.len()), Vec::new());
+    let damaged = |detail| Problem { kind: ErrorKind::Corrupt, file: location.clone(), detail, affected: Vec::new() };
+    if !bytes.starts_with(pack::MAGIC) {
+        problems.push(damaged("its beginning is damaged".to_string()));
+    }
+    for record in records.iter() {
+        if is_sound(&record, bytes) {
+            sound.push((record.offset, record.digest, record.kind));
+        } else {
+            problems.push(damaged(damaged_chunk(&record.digest)));
+        }
+    }
+    sound.sort_unstable_by_key(|(offset, ..)| *offset);
+    (sound, problems)
 }
 
 fn is_sound(record: &Record, pack: &Bytes) -> bool {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use strongroom_content::{
-    CollectOptions, Layout, Problem, PutOptions, RepairOptions, RepairReport, SyncOptions, Version,
+    CollectOptions, Layout, MirrorOptions, Problem, PutOptions, RepairOptions, RepairReport, SyncOptions, Version,
 };
 use strongroom_storage::{ByteRange, Digest, ErrorKind, Location};
-use strongroom_testkit::{CrashingStorage, Fault, FaultyStorage, Operation, PowerLoss};
+use strongroom_testkit::{CrashingStorage, Damage, Fault, FaultyStorage, Operation, PowerLoss};
 
 use crate::damage::{Victim, victim};
 use crate::support::{
@@ -106,6 +106,15 @@ async fn mend_each(victim: &Victim, from: &Backend, kinds: &[&str]) {
 async fn what_is_lost_or_damaged_is_mended_from_a_copy_of_the_store() {
     let victim = victim().await;
     let from = copy(&victim.backend).await;
+    mend_each(&victim, &from, &["pack", "whole file", "head", "live run", "tagged run", "tags", "index file"]).await;
+}
+
+#[tokio::test]
+async fn what_is_lost_or_damaged_is_mended_from_a_mirror() {
+    let victim = victim().await;
+    let from = memory();
+    create(&from, small_chunks()).await;
+    open(&from).await.mirror_from(&open(&victim.backend).await, MirrorOptions::default()).await.expect("mirror");
     mend_each(&victim, &from, &["pack", "whole file", "head", "live run", "tagged run", "tags", "index file"]).await;
 }
 
@@ -426,6 +435,27 @@ async fn a_repair_of_which_any_operation_fails_or_that_dies_anywhere_can_be_done
             }
             assert!(n > 20, "{n}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_damaged_on_its_way_from_the_other_store_is_not_put_here() {
+    let whole = other().await;
+    let head = files(&whole, "names/x/@/").await.remove(0);
+    for n in 0.. {
+        let image = copy(&whole).await;
+        image.store_bytes(&head, vec![0; 500].into()).await.expect("damage");
+        let faulty = FaultyStorage::new(whole.clone());
+        let from = open(&(Arc::new(faulty.clone()) as Backend)).await;
+        faulty.fail_nth(n, Fault::Read(Damage::Flipped));
+        let _ = open(&image).await.repair(RepairOptions::default().with_from(from)).await;
+        if faulty.struck() == 0 {
+            assert!(n > 1, "{n}");
+            break;
+        }
+        let bytes = image.load_bytes(&head, ByteRange::All).await.expect("load");
+        let sound = whole.load_bytes(&head, ByteRange::All).await.expect("load");
+        assert!(bytes == sound || bytes.iter().all(|byte| *byte == 0), "operation {n}: neither as it was nor mended");
     }
 }
 
