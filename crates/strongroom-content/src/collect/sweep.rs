@@ -117,18 +117,21 @@ impl Collection<'_> {
         Ok(if is_gone { Look::Dead } else { Look::Kept })
     }
 
-    /// Whether all that is needed is in packs and files that are not condemned. Everything is read.
+    /// Whether all that is needed is in packs and files that stand in no list. Everything is read.
     async fn is_sound_elsewhere(&self, needed: Needed, condemned: &BTreeSet<Location>) -> Result<bool> {
+        // What any list names is nobody's home. They are read first: what is listed later, its collector looks for.
+        let listed = list::read_all(&*self.store.backend).await?;
+        let is_listed = |file: &Location| condemned.contains(file) || listed.contains(file);
         let options = VerifyOptions::default().with_data(true);
         let health = ContentHealth::check(self.store, &options, &mut VerifyReport::default()).await?;
         let mut lost = needed;
         for (pack, kind, digest) in health.sound_items() {
-            if !condemned.contains(&paths::pack(pack)?) {
+            if !is_listed(&paths::pack(pack)?) {
                 lost.found(kind, digest);
             }
         }
         for (digest, nonce) in health.sound_files() {
-            if !condemned.contains(&paths::whole_file(digest, nonce)?) {
+            if !is_listed(&paths::whole_file(digest, nonce)?) {
                 lost.found_file(digest);
             }
         }
