@@ -49,8 +49,8 @@ pub struct CollectOptions {
     pub keep_within: Option<Duration>,
     /// A longer grace period than the store's; a shorter one only with `offline`.
     pub grace: Option<Duration>,
-    /// Nobody else uses the store, which the caller knows: sessions are ended without waiting, damaged lists are taken away, and
-    /// the grace period may be cut short.
+    /// Nobody else uses the store, which the caller knows: sessions are ended without waiting, damaged lists are taken away, the
+    /// grace period may be cut short, and listings need not be [consistent](strongroom_storage::Capabilities::consistent_listing).
     pub offline: bool,
     /// Called now and then with what is being done.
     pub progress: Option<CollectProgress>,
@@ -225,7 +225,8 @@ impl ContentStorage {
     /// sign of life.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if the store is a mirror; [`ErrorKind::Invalid`] if a shorter grace period than the store's is asked for beside others; [`ErrorKind::Corrupt`] if a
+    /// [`ErrorKind::Invalid`] if a shorter grace period than the store's is asked for beside others; [`ErrorKind::Unsupported`] if the
+    /// store is a mirror, or where one machine may see late what another did, and others may use it; [`ErrorKind::Corrupt`] if a
     /// history is damaged so that it can't be known what is needed: then nothing goes; [`ErrorKind::Unavailable`] if there is no room
     /// for what has to be copied; those of the backend. After an error what was begun is finished by the next collection.
     pub async fn collect(&self, options: CollectOptions) -> Result<CollectReport> {
@@ -242,6 +243,13 @@ impl ContentStorage {
                 store.descriptor.grace()
             );
             return Err(Error::new(ErrorKind::Invalid, "collect", &store.backend, detail));
+        }
+        // A collector and writers rely on each seeing what the other has put into `gc/`. A dry run deletes nothing.
+        if !store.backend.capabilities().consistent_listing && !options.offline && !options.dry_run {
+            let detail = "here one machine may see late what another has stored (a network file system that keeps listings, or an \
+                          unknown one), so nothing can be deleted beside others; when nobody has used the store for some minutes \
+                          from any machine, say so: `gc --offline`";
+            return Err(Error::new(ErrorKind::Unsupported, "collect", &store.backend, detail));
         }
         let ages = store.ages(grace, options.dry_run).await?;
         let retention =

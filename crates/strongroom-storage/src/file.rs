@@ -3,6 +3,7 @@
 mod cached;
 mod config;
 mod copy;
+mod file_system;
 mod folders;
 mod handout;
 mod listing;
@@ -49,6 +50,9 @@ use place::{Place, failed};
 /// `a` and `a/b` can't both be objects; the second is [`Conflict`](crate::ErrorKind::Conflict). Only regular files are objects:
 /// a symlink to a file can be read like one, a symlink to a folder is not followed by listings. Files whose names are not
 /// UTF-8 are not listed.
+///
+/// On network file systems whose clients keep listings for a while (NFS, SMB, FUSE, ...), and on those of which nothing is known,
+/// [`consistent_listing`](Capabilities::consistent_listing) is not promised: there another machine may see late what this one did.
 ///
 /// Deleting removes the file and leaves its folder. A delete is durable when the file system next writes its journal, not
 /// before.
@@ -135,6 +139,7 @@ impl ExternalStorage for FileStorage {
         Capabilities {
             create_if_absent: true,
             ordered_listing: false,
+            consistent_listing: self.place.is_coherent(),
             nested_locations: false,
             atomic_batches: false,
             local_paths: true,

@@ -173,6 +173,9 @@ pub struct Capabilities {
     pub create_if_absent: bool,
     /// [`list`](crate::ExternalStorage::list) with a limit costs one request, and names come in byte order.
     pub ordered_listing: bool,
+    /// What was stored or deleted before, by whomever, is seen by every listing and look-up that begins later (promise 3). Where not,
+    /// that holds for those who use the same machine; others may see for a while what was there before.
+    pub consistent_listing: bool,
     /// `a` and `a/b` can both be objects. Where not, the second is [`ErrorKind::Conflict`](crate::ErrorKind::Conflict).
     pub nested_locations: bool,
     /// [`store_all`](crate::ExternalStorage::store_all) and [`delete_all`](crate::ExternalStorage::delete_all) do all or
@@ -191,6 +194,7 @@ impl Capabilities {
         Self {
             create_if_absent: true,
             ordered_listing: false,
+            consistent_listing: true,
             nested_locations: true,
             atomic_batches: false,
             local_paths: false,

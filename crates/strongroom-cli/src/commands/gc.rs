@@ -42,7 +42,8 @@ pub struct GcArgs {
     /// Another grace period than the store's: a longer one, or with --offline any
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     grace: Option<Duration>,
-    /// Nobody else uses the store now: wait for nobody. A writer that is there all the same has to begin anew
+    /// Nobody else uses the store now: wait for nobody. Needed on file systems that keep listings for a while, as NFS and SMB do;
+    /// elsewhere a writer that is there all the same has to begin anew
     #[arg(long)]
     offline: bool,
 }

@@ -8,8 +8,10 @@ use strongroom_content::{
     CollectOptions, CollectReport, CollectStep, ContentConfig, ContentStorage, Layout, OpenOptions, PutOptions, Reason,
     Version,
 };
-use strongroom_storage::{ByteRange, ErrorKind, ExternalStorage, Host, MemoryStorage, StoreMode};
-use strongroom_testkit::TestHost;
+use strongroom_storage::{
+    ByteRange, Capabilities, ErrorKind, ExternalStorage, Host, MemoryStorage, PrefixStorage, ReadOnlyStorage, StoreMode,
+};
+use strongroom_testkit::{Intercept, Intercepted, TestHost};
 
 use crate::collector::{publish_list, standing_sessions};
 use crate::support::{
@@ -397,4 +399,42 @@ async fn a_pack_that_was_cut_before_a_list_in_it_is_told_and_the_collection_goes
     let report = store.collect(options).await.expect("damage is in the report");
     assert!(report.problems.iter().any(|problem| problem.file == pack), "{:?}", report.problems);
     assert_eq!(files(&backend, "files/").await, [], "what nothing needs goes all the same");
+}
+
+/// A place where one machine may see late what another did.
+#[derive(Debug)]
+struct Lagging;
+
+impl Intercept for Lagging {
+    fn capabilities(&self, mut inner: Capabilities) -> Capabilities {
+        inner.consistent_listing = false;
+        inner
+    }
+}
+
+#[tokio::test]
+async fn where_machines_see_late_what_others_did_a_collection_is_refused_unless_nobody_else_is_there() {
+    let place = Place::new().await;
+    place.put("a/name", noise(1, 3000)).await;
+    place.age();
+    place.put("a/name", noise(2, 3000)).await;
+    place.age();
+    let backend: Backend = Arc::new(Intercepted::with_interceptor(place.backend.clone(), Lagging));
+    let wrapped: Backend = Arc::new(PrefixStorage::new(Arc::new(ReadOnlyStorage::new(backend.clone())), at("in")));
+    assert!(!wrapped.capabilities().consistent_listing);
+    let options = OpenOptions::default().with_host(place.host.clone());
+    let store = ContentStorage::open(backend, options).await.expect("open");
+    assert!(!store.capabilities().consistent_listing);
+    let before = files(&place.backend, "").await;
+
+    let planned = store.collect(CollectOptions::default().with_dry_run(true)).await.expect("it deletes nothing");
+    assert!(!planned.condemned.is_empty());
+    let error = store.collect(CollectOptions::default()).await.expect_err("others may be there");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("network file system") && error.to_string().contains("gc --offline"), "{error}");
+    assert_eq!(files(&place.backend, "").await, before, "nothing was begun");
+
+    let report = store.collect(CollectOptions::default().with_offline(true)).await.expect("collect");
+    assert_eq!(report.deleted_files, planned.condemned.len() as u64);
+    assert_eq!(load(&store, "a/name").await.expect("load"), noise(2, 3000));
 }

@@ -22,23 +22,6 @@ pub(super) enum Purpose {
     Look,
 }
 
-/// Whether what the operating system has in memory of the folder at `path` is what is there. `None` if there is no folder yet.
-#[cfg(target_os = "linux")]
-pub(super) fn is_trusted(path: &Path) -> Option<bool> {
-    /// bcachefs, btrfs, ext2 to ext4, f2fs, overlayfs, tmpfs, XFS, ZFS (statfs(2)).
-    const LOCAL: [rustix::fs::FsWord; 8] =
-        [0xca45_1a4e, 0x9123_683e, 0xef53, 0xf2f5_2010, 0x794c_7630, 0x0102_1994, 0x5846_5342, 0x2fc1_2fc1];
-    match rustix::fs::statfs(path) {
-        Ok(found) => Some(LOCAL.contains(&found.f_type)),
-        Err(_) => None,
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn is_trusted(_: &Path) -> Option<bool> {
-    Some(false)
-}
-
 /// Opens the file at `path`, or says why that can't be; `None` if that is not known without waiting.
 #[cfg(target_os = "linux")]
 pub(super) fn open(path: &Path, purpose: Purpose) -> Option<io::Result<File>> {

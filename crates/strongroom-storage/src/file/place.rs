@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::cached::{self, Purpose};
 use super::config::FileConfig;
+use super::file_system::FileSystem;
 use super::folders::FolderIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
@@ -26,8 +27,8 @@ pub(super) struct Place {
     pub(super) config: FileConfig,
     /// The mode of the root as it was when something was first put there; 0 before.
     pub(super) root_mode: AtomicU32,
-    /// Whether what is in memory of the root is what is there, once it is known.
-    trusted: OnceLock<bool>,
+    /// What the root is on, once it is there.
+    file_system: OnceLock<FileSystem>,
     /// Whether temporary files without a name work here, as far as is known.
     pub(super) unnamed_files: AtomicBool,
     /// Whether a consumed source may become the object itself. Not after the fsync of one has failed: the next try would
@@ -42,7 +43,7 @@ impl Place {
         Self {
             // A later change of the working directory must not move the storage.
             root: std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()),
-            trusted: OnceLock::new(),
+            file_system: OnceLock::new(),
             root_mode: AtomicU32::new(0),
             unnamed_files: AtomicBool::new(config.unnamed_files),
             config,
@@ -77,14 +78,21 @@ impl Place {
 
     /// Opens the file at `path` if it is known without waiting what is there.
     pub(super) fn open_cached(&self, path: &Path, purpose: Purpose) -> Option<io::Result<File>> {
-        let trusted = match self.trusted.get() {
-            Some(trusted) => *trusted,
-            None => {
-                let trusted = cached::is_trusted(&self.root)?;
-                *self.trusted.get_or_init(|| trusted)
-            }
-        };
-        if trusted { cached::open(path, purpose) } else { None }
+        if self.file_system()? == FileSystem::Local { cached::open(path, purpose) } else { None }
+    }
+
+    /// What the root is on; `None` if it is not there yet.
+    fn file_system(&self) -> Option<FileSystem> {
+        if let Some(known) = self.file_system.get() {
+            return Some(*known);
+        }
+        let found = FileSystem::of(&self.root)?;
+        Some(*self.file_system.get_or_init(|| found))
+    }
+
+    /// Whether each machine sees at once what another has put below the root.
+    pub(super) fn is_coherent(&self) -> bool {
+        self.file_system().unwrap_or_else(|| FileSystem::of_nearest(&self.root)) != FileSystem::Lagging
     }
 
     /// The size and times of the object at `location`, if they are known without waiting; within, nothing if there is none.

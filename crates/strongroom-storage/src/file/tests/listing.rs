@@ -181,3 +181,14 @@ async fn what_is_deleted_while_it_is_listed_hides_nothing_else() {
     }
     assert_eq!(count, 1100);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn listings_are_consistent_where_the_file_system_is_known_to_be_of_this_machine() {
+    let is_consistent = |root: &Path| FileStorage::new(root).capabilities().consistent_listing;
+    let bench = Bench::new();
+    // Temporary folders and memory are local on every machine that tests run on.
+    assert!(is_consistent(bench.folder.path()) && is_consistent(&bench.folder.path().join("not/there/yet")));
+    assert!(is_consistent(Path::new("/dev/shm")));
+    assert!(!is_consistent(Path::new("/proc")), "no file system for files, and so none that is known");
+}
