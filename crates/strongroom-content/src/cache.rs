@@ -10,20 +10,25 @@
 //! | `index/<nonce>/<n>` | 64 of its blocks, from block 64 n on | the directory |
 //! | `packs/<nonce>` | directory and footer of a pack in no index file | the footer's checksum |
 //! | `digests/<ab>` | digests that were computed on demand, of content whose BLAKE3 begins with these two digits | a BLAKE3 digest at the end |
+//! | `verified/<nonce>` | when content was last read by `verify` and found to be sound | a BLAKE3 digest at the end |
 //!
 //! The first four are kept where the store is not local, where each is a request; they are copies of what never changes, and they
 //! are deleted when the store has no such file any more: so they take no more than the store's index files and a few tails. Each
-//! of the 256 files of digests has 4,096 at most.
+//! of the 256 files of digests has 4,096 at most. A verification that comes to its end leaves one file, of 24 bytes for each pack and
+//! whole file of the store and for each list of chunks.
 //!
 //! What is missing or damaged is as if it had never been there, and what can't be written is not written.
 
 mod digests;
+mod verified;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use strongroom_storage::{ByteRange, Durability, ExternalStorage, Location, Result, Source, StoreOptions};
+
+pub(crate) use verified::{Print, VerifiedLog};
 
 /// The part of a cache that belongs to one store; or none.
 #[derive(Clone, Debug)]
@@ -68,13 +73,20 @@ impl Cache {
         storage.store(&location, Source::Bytes(bytes), &options).await.map(drop).unwrap_or_default();
     }
 
+    /// The names that begin with `prefix`.
+    async fn names(&self, prefix: &str) -> Vec<String> {
+        let Some(storage) = &self.storage else { return Vec::new() };
+        let listed = storage.iter_contents(&format!("{}{prefix}", self.prefix)).try_collect::<Vec<Location>>().await;
+        let listed = listed.unwrap_or_default();
+        listed.iter().filter_map(|location| location.as_str().strip_prefix(&*self.prefix)).map(Into::into).collect()
+    }
+
     /// Deletes what is kept under names that begin with `prefix`, unless `is_needed` says otherwise.
     pub(crate) async fn tidy(&self, prefix: &str, is_needed: impl Fn(&str) -> bool) {
         let Some(storage) = &self.storage else { return };
-        let listed = storage.iter_contents(&format!("{}{prefix}", self.prefix)).try_collect::<Vec<Location>>().await;
-        let mut old = listed.unwrap_or_default();
-        old.retain(|location| location.as_str().strip_prefix(&*self.prefix).is_some_and(|name| !is_needed(name)));
-        storage.delete_all(&old).await.unwrap_or_default();
+        let names = self.names(prefix).await;
+        let old = names.iter().filter(|name| !is_needed(name)).filter_map(|name| self.location(name).ok());
+        storage.delete_all(&old.collect::<Vec<_>>()).await.unwrap_or_default();
     }
 
     fn location(&self, name: &str) -> Result<Location> {

@@ -5,6 +5,7 @@
 //! (O'Connor, Aumasson, Neves, Wilcox-O'Hearn: "BLAKE3", section 2.1; `blake3::hazmat`).
 
 use blake3::hazmat::{self, HasherExt, Mode};
+use bytes::Bytes;
 use futures::TryStreamExt;
 use strongroom_storage::{ByteStream, Digest, Result, unblock};
 
@@ -49,13 +50,21 @@ impl GridHasher {
     /// Those of the stream.
     pub(crate) async fn read(mut self, mut stream: ByteStream) -> Result<Self> {
         while let Some(bytes) = stream.try_next().await? {
-            self = unblock(move || {
-                self.update(&bytes);
-                Ok(self)
-            })
-            .await?;
+            self = self.take(bytes).await?;
         }
         Ok(self)
+    }
+
+    /// Takes the next bytes, on a thread where that may take its time.
+    ///
+    /// # Errors
+    /// Only if the runtime is shutting down.
+    pub(crate) async fn take(mut self, bytes: Bytes) -> Result<Self> {
+        unblock(move || {
+            self.update(&bytes);
+            Ok(self)
+        })
+        .await
     }
 
     /// The file's digest, its size in bytes, and its cells (none if there is at most one).

@@ -73,7 +73,7 @@ impl ContentStorage {
         let mut checked = VerifyReport::default();
         let mut verify = VerifyOptions::default().with_data(true);
         verify.progress.clone_from(&options.progress);
-        let health = ContentHealth::check(store, &verify, &mut checked).await?;
+        let health = ContentHealth::of(store, &verify, &mut checked).await?;
         let named = store.named_digests().await?;
         let mut batch = self.batch().with_operation("rebuild").with_message("rebuild: content without a name");
         let mut report = RebuildReport { problems: checked.problems, ..RebuildReport::default() };

@@ -123,7 +123,7 @@ impl Collection<'_> {
         let listed = list::read_all(&*self.store.backend).await?;
         let is_listed = |file: &Location| condemned.contains(file) || listed.contains(file);
         let options = VerifyOptions::default().with_data(true);
-        let health = ContentHealth::check(self.store, &options, &mut VerifyReport::default()).await?;
+        let health = ContentHealth::of(self.store, &options, &mut VerifyReport::default()).await?;
         let mut lost = needed;
         for (pack, kind, digest) in health.sound_items() {
             if !is_listed(&paths::pack(pack)?) {

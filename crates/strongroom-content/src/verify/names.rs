@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use strongroom_storage::{Digest, Error, ErrorKind, Location, Result};
 
+use super::checks::Checks;
 use super::content::ContentHealth;
+use super::objects::CheckedObjects;
 use super::{Problem, VerifyReport};
 use crate::chunk::List;
 use crate::codec::Encoder;
@@ -45,6 +47,28 @@ pub(super) struct Root {
     version: u64,
     /// Whether it is the newest, whose objects are counted.
     counts: bool,
+}
+
+/// The newest versions that were seen in this verification.
+#[derive(Default)]
+pub(super) struct Heads(BTreeMap<Namespace, u64>);
+
+impl Heads {
+    /// Notes which newest versions are lost that were there a moment ago: nobody takes those away.
+    pub(super) fn check(&mut self, store: &Inner, roots: &[Root], report: &mut VerifyReport) -> Result<()> {
+        let now: BTreeMap<&Namespace, u64> =
+            roots.iter().filter(|root| root.counts).map(|root| (&root.namespace, root.version)).collect();
+        for (namespace, version) in &self.0 {
+            if now.get(namespace).is_none_or(|now| now < version) {
+                note(report, store.lost_version(&LogName::Namespace(namespace.clone()), *version)?)?;
+            }
+        }
+        for (namespace, version) in now {
+            let known = self.0.entry(namespace.clone()).or_default();
+            *known = version.max(*known);
+        }
+        Ok(())
+    }
 }
 
 /// What is wrong with files, of what kind it is, and which objects it affects.
@@ -140,7 +164,9 @@ impl Inner {
     pub(super) async fn check_needed(
         &self,
         roots: Vec<Root>,
+        checks: &Checks<'_>,
         health: &ContentHealth,
+        objects: &mut CheckedObjects,
         report: &mut VerifyReport,
     ) -> Result<()> {
         let mut problems = Problems::new();
@@ -176,7 +202,15 @@ impl Inner {
                 if sound.contains(&print) {
                     continue;
                 }
-                let found = self.check_content(&content, health).await?;
+                let mut found = self.check_content(&content, health).await?;
+                if found.is_empty()
+                    && matches!(content.body, Body::Chunked(_))
+                    && let Ok(chunks) = self.chunks_of(&content).await
+                    && let Some(other) = objects.other_digest(checks, &content, &chunks).await?
+                {
+                    let run = paths::version(&log.encode(self.descriptor.folds_case), version)?;
+                    found.push(other_object(&content, run, &other)?);
+                }
                 let cells = self.check_cells(&content, health).await?;
                 report.problems.extend(cells.filter(|problem| !report.problems.contains(problem)));
                 if found.is_empty() {
@@ -263,6 +297,16 @@ fn list_problem(content: &Content) -> Result<Problem> {
     Ok(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() })
 }
 
+/// Chunks that make up another object. The list is in a pack, or in what the version is read from.
+fn other_object(content: &Content, run: Location, other: &Digest) -> Result<Problem> {
+    let file = match &content.body {
+        Body::Chunked(List::Packed(place, _)) => paths::pack(&place.pack)?,
+        _ => run,
+    };
+    let detail = format!("the chunks listed for b3:{} make up b3:{other}", content.digest);
+    Ok(Problem { kind: ErrorKind::Corrupt, file, detail, affected: Vec::new() })
+}
+
 /// What tells content from any other, and from the same in another place.
 pub(crate) fn print_of(content: &Content) -> [u8; 16] {
     let mut encoded = Encoder::default();
@@ -271,7 +315,7 @@ pub(crate) fn print_of(content: &Content) -> [u8; 16] {
     *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
 }
 
-fn is_damage(error: &Error) -> bool {
+pub(super) fn is_damage(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Missing)
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use strongroom_content::{
-    ChunkSizes, ContentConfig, ContentStorage, Layout, Namespace, OpenOptions, PutOptions, VerifyOptions, Version,
+    ChunkSizes, CollectOptions, ContentConfig, ContentStorage, Layout, Namespace, OpenOptions, PutOptions,
+    VerifyOptions, Version,
 };
 use strongroom_storage::{
     ByteRange, Error, ErrorKind, ExternalStorage, FileStorage, LoadOptions, Location, Result, Source, StoreMode,
@@ -52,10 +54,13 @@ impl Actor {
         let words: Vec<&str> = line.split(' ').collect();
         let files = self.folder.join("files");
         match words[..] {
-            ["init"] => {
+            ["init", ref policy @ ..] => {
                 let mut sizes = ChunkSizes::default();
                 (sizes.minimum, sizes.average, sizes.maximum) = (1 << 10, 4 << 10, 16 << 10);
-                let config = ContentConfig::default().with_chunk_sizes(sizes);
+                let mut config = ContentConfig::default().with_chunk_sizes(sizes);
+                if let [grace, lease] = policy {
+                    config = config.with_grace(seconds(grace)).with_lease(seconds(lease));
+                }
                 self.store = Some(ContentStorage::create(self.backend(), config, OpenOptions::default()).await?);
                 return Ok(String::new());
             }
@@ -76,6 +81,13 @@ impl Actor {
                 return match report.problems.first() {
                     None => Ok(String::new()),
                     Some(problem) => Err(Error::new(problem.kind, "verify", &problem.file, problem.detail.clone())),
+                };
+            }
+            ["gc"] => {
+                let report = self.store().await?.collect(CollectOptions::default()).await?;
+                return match report.problems.first() {
+                    None => Ok(format!("{} {}", report.deleted_files, report.sessions_ended)),
+                    Some(problem) => Err(Error::new(problem.kind, "gc", &problem.file, problem.detail.clone())),
                 };
             }
             ["tag", namespace, version, name] => {
@@ -154,6 +166,10 @@ impl Actor {
 
 fn number(word: &str) -> u64 {
     word.parse().expect("a number")
+}
+
+fn seconds(word: &str) -> Duration {
+    Duration::from_secs(number(word))
 }
 
 fn options(layout: &str) -> PutOptions {

@@ -3,6 +3,7 @@
 
 mod action;
 mod checks;
+mod crowd;
 mod disk;
 mod fault;
 mod image;

@@ -107,6 +107,12 @@ impl Worker {
         self.child.wait().expect("the worker ends");
     }
 
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status();
+        assert!(sent.expect("kill(1)").success(), "it is running");
+    }
+
     /// Lets it end by itself.
     pub fn finish(mut self) {
         self.stream.shutdown(std::net::Shutdown::Both).unwrap_or_default();
