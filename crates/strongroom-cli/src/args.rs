@@ -202,6 +202,28 @@ pub fn byte_range(text: &str) -> Result<ByteRange, String> {
     }
 }
 
+/// Reads a number of bytes that is not 0: `100M`, `1.5G`, `4096`.
+///
+/// # Errors
+/// Says what is wrong.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let number = upper.trim_end_matches("IB").trim_end_matches('B');
+    let unit = |letter| number.strip_suffix(letter);
+    let (number, power) = [('K', 10), ('M', 20), ('G', 30), ('T', 40)]
+        .into_iter()
+        .find_map(|(letter, power)| Some((unit(letter)?, power)))
+        .unwrap_or((number, 0));
+    let value: f64 = number.trim().parse().map_err(|_| "a number of bytes is like 100M, 1.5G or 4096".to_string())?;
+    let bytes = value * f64::from(2).powi(power);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is at least 1, and cut at the greatest there is"
+    )]
+    if bytes >= 1.0 { Ok(bytes as u64) } else { Err("that is less than a byte".to_string()) }
+}
+
 /// Reads the command line. Help and usage errors are printed here.
 pub fn parse() -> Result<Cli, Exit> {
     let error = match Cli::try_parse() {
@@ -231,6 +253,25 @@ mod tests {
     #[test]
     fn the_command_line_holds_together() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_of_bytes_are_read_with_and_without_a_unit() {
+        for (text, expected) in [
+            ("1", 1),
+            ("4096", 4096),
+            ("2k", 2048),
+            ("100M", 100 << 20),
+            ("100MiB", 100 << 20),
+            ("1.5G", 3 << 29),
+            ("2 TB", 2 << 40),
+            ("1e30T", u64::MAX),
+        ] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "M", "fast", "0", "-5M", "0.1", "NaN", "10X", "5MM"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
     }
 
     #[test]

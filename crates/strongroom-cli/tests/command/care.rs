@@ -122,3 +122,36 @@ fn digests_are_computed_once_and_the_cache_of_them_can_go_or_be_left_out() {
     assert_eq!(digest("file/cache"), expected);
     assert!(place.ok("--help").contains("STRONGROOM_CACHE"));
 }
+
+#[test]
+fn verification_skips_what_it_is_told_to_and_takes_its_time() {
+    let place = Place::new();
+    let cached = |words: &str| {
+        let mut command = place.command(words.split(' '));
+        command.env("STRONGROOM_CACHE", place.path("cache"));
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{words}: {output:?}");
+        (String::from_utf8(output.stdout).expect("text"), String::from_utf8(output.stderr).expect("text"))
+    };
+    for n in 0..3 {
+        place.write(&format!("results/{n}"), noise(n, 2_000_000));
+    }
+    cached("put results run/unit");
+    // What was stored within the second in which it was read is read again.
+    let aged = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    for file in place.store_files("files").into_iter().chain(place.store_files("packs")) {
+        std::fs::File::open(file).expect("open").set_modified(aged).expect("it is ours");
+    }
+    let report = |words: &str| {
+        let (stdout, _) = cached(words);
+        let report: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
+        (report["bytes_read"].as_u64().expect("bytes"), report["bytes_skipped"].as_u64().expect("bytes"))
+    };
+    assert_eq!(report("verify --data --older-than 7d --rate 6M --json"), (6_000_000, 0));
+    assert_eq!(report("verify --data --older-than 7d --json"), (0, 6_000_000));
+    assert!(cached("verify --data --older-than 7d").1.contains("not long ago"));
+    assert_eq!(report("verify --data --older-than 0s --json"), (6_000_000, 0));
+    assert_eq!(report("verify --data --json"), (6_000_000, 0));
+    place.fails("verify --older-than 7d", 2, "--data");
+    place.fails("verify --data --rate fast", 2, "like 100M");
+}

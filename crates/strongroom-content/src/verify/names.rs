@@ -88,7 +88,7 @@ impl Inner {
         }
         for log in &logs {
             self.check_history(log, report).await?;
-            match self.names.current(log, None).await {
+            match self.names.find(log).await {
                 Ok(state) => {
                     let LogName::Namespace(namespace) = log else { continue };
                     roots.push(Root { namespace: namespace.clone(), version: state.version, counts: true });

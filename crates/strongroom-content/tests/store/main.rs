@@ -33,3 +33,4 @@ mod support;
 mod sync;
 mod together;
 mod traps;
+mod verifying;
