@@ -19,6 +19,7 @@ mod large;
 mod lists;
 mod local;
 mod many;
+mod matrix;
 mod merging;
 mod mirror;
 mod names;
