@@ -165,3 +165,19 @@ fn every_crate_forbids_unsafe_code() {
         assert!(text.contains("#![forbid(unsafe_code)]"), "{} does not forbid unsafe code", path.display());
     }
 }
+
+#[test]
+fn the_tests_that_security_md_names_are_there() {
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
+    let sources: String =
+        source_files().iter().map(|path| std::fs::read_to_string(path).expect("a source file")).collect();
+    let words = text.split('`').skip(1).step_by(2);
+    let is_sentence = |word: &&str| {
+        word.matches('_').count() >= 2 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let names: BTreeSet<&str> = words.filter(is_sentence).collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}

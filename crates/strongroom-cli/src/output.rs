@@ -1,5 +1,6 @@
 //! What is printed: data on stdout, talk on stderr, either as text or as JSON.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::error::Error as _;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -15,13 +16,15 @@ const STDOUT: &str = "standard output";
 pub struct Output {
     json: bool,
     quiet: bool,
+    is_terminal: bool,
     out: RefCell<BufWriter<Stdout>>,
 }
 
 impl Output {
     /// Text, or with `json` an object a line; with `quiet` errors are the only talk.
     pub fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, out: RefCell::new(BufWriter::with_capacity(64 << 10, io::stdout())) }
+        let out = io::stdout();
+        Self { json, quiet, is_terminal: out.is_terminal(), out: RefCell::new(BufWriter::with_capacity(64 << 10, out)) }
     }
 
     /// Whether results are JSON.
@@ -44,6 +47,8 @@ impl Output {
             return Ok(());
         }
         let mut out = self.out.borrow_mut();
+        // What reads a pipe wants names as they are.
+        let line = if self.is_terminal { visible(&line) } else { line.into() };
         out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(failed)
     }
 
@@ -102,7 +107,25 @@ impl Output {
 
 /// Talk that nobody can hear is no reason to fail.
 fn say(line: &str) {
-    let _unheard = writeln!(io::stderr().lock(), "{line}");
+    let _unheard = writeln!(io::stderr().lock(), "{}", visible(line));
+}
+
+/// The same without control characters, by which a name could move the cursor, change the window's title or hide what stands there:
+/// as JSON escapes them. Newlines and tabs are our own; names with a newline are escaped where they are put into a line.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_hidden = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(is_hidden) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_hidden(character) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.into()
 }
 
 fn failed(error: io::Error) -> Error {
@@ -137,4 +160,15 @@ pub fn error_json(error: &Error) -> Value {
             "causes": causes(error),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_do_nothing() {
+        assert_eq!(visible("plain \u{e4}\t\n"), "plain \u{e4}\t\n");
+        assert_eq!(visible("\u{1b}]0;title\u{7}\r\u{9b}2J\u{7f}"), "\\u001b]0;title\\u0007\\u000d\\u009b2J\\u007f");
+    }
 }

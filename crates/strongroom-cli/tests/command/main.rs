@@ -6,6 +6,7 @@ mod collect;
 mod damage;
 mod get;
 mod history;
+mod hostile;
 mod json;
 mod look;
 mod machine;
