@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use strongroom_content::Namespace;
 use strongroom_storage::ByteRange;
 
-use crate::action::{Actor, at, noise};
+use crate::action::{Actor, noise};
 use crate::checks::verify_is_sound;
 use crate::image::Dice;
 use crate::recording::{quick_folder, runtime};
