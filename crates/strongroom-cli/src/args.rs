@@ -216,11 +216,6 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         .unwrap_or((number, 0));
     let value: f64 = number.trim().parse().map_err(|_| "a number of bytes is like 100M, 1.5G or 4096".to_string())?;
     let bytes = value * f64::from(2).powi(power);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is at least 1, and cut at the greatest there is"
-    )]
     if bytes >= 1.0 { Ok(bytes as u64) } else { Err("that is less than a byte".to_string()) }
 }
 

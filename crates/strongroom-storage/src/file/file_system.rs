@@ -87,7 +87,6 @@ impl FileSystem {
     pub(super) fn of(path: &Path) -> Option<Self> {
         let found = rustix::fs::statfs(path).ok()?;
         // The type is a signed word, of 32 bits on some machines; the numbers all have 32 bits.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only the lower 32 bits are set")]
         Some(Self::of_magic(found.f_type as u32))
     }
 
