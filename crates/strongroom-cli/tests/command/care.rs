@@ -124,6 +124,7 @@ fn digests_are_computed_once_and_the_cache_of_them_can_go_or_be_left_out() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "files of that age are made")]
 fn verification_skips_what_it_is_told_to_and_takes_its_time() {
     let place = Place::new();
     let cached = |words: &str| {
