@@ -115,7 +115,7 @@ fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
             Step::Died(process) => oracle.died(process),
             Step::Idle => idle = simulation.steps() >= STEPS,
         }
-        if simulation.dice(|dice| dice.per_mille(15)) {
+        if simulation.dice(|dice| dice.per_mille(25)) {
             oracle.retry_a_marker();
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use strongroom_storage::{Digest, ExternalStorage, Location, Result, StoreMode, Stored};
+use strongroom_storage::{Digest, Error, ErrorKind, ExternalStorage, Location, Result, StoreMode, Stored};
 use strongroom_testkit::{Operation, Simulation, TestHost, Watch};
 
 use super::at_once;
@@ -50,6 +50,8 @@ struct Memory {
     newest: BTreeMap<String, u64>,
     created: BTreeSet<Location>,
     markers: Vec<Location>,
+    /// Of those, the ones whose request got lost.
+    lost_markers: Vec<Location>,
     counts: BTreeMap<String, u64>,
     broken: Option<String>,
 }
@@ -120,8 +122,9 @@ impl Oracle {
     pub(super) fn retry_a_marker(&self) {
         let marker = {
             let memory = self.memory();
-            let from = memory.markers.len().saturating_sub(20);
-            let recent = &memory.markers[from..];
+            let is_lost = self.simulation.dice(|dice| dice.per_mille(500));
+            let (markers, count) = if is_lost { (&memory.lost_markers, 3) } else { (&memory.markers, 20) };
+            let recent = &markers[markers.len().saturating_sub(count)..];
             if recent.is_empty() { None } else { Some(self.simulation.dice(|dice| dice.pick(recent).clone())) }
         };
         if let Some(marker) = marker {
@@ -317,6 +320,19 @@ async fn read(store: &ContentStorage, content: &Content, readable: &mut HashSet<
 }
 
 impl Watch for Oracle {
+    /// Requests that create markers get lost more often than others, and may arrive late: that is where nobody knows who is waited for.
+    fn before(&self, _process: usize, operation: &Operation) -> Result<()> {
+        if let Operation::Store { location, .. } = operation
+            && location.as_str().ends_with(paths::MARKER)
+            && self.simulation.dice(|dice| dice.per_mille(40))
+        {
+            self.memory().lost_markers.push(location.clone());
+            let lost = Error::new(ErrorKind::Unavailable, "store", location, "the network is down");
+            return Err(lost.with_outcome_unknown());
+        }
+        Ok(())
+    }
+
     fn after(&self, process: usize, operation: &Operation, stored: &[Stored]) {
         self.tell(|| format!("process {process}: {operation}"));
         match operation {
@@ -375,6 +391,11 @@ impl Oracle {
     /// Notes what a version has put and removed.
     fn note_changes(&self, location: &Location, version: u64) {
         let store = self.look();
+        // Later, a writer that has stalled may publish what was collected.
+        let is_untouched = {
+            let counts = self.counts();
+            ["deleted packs", "deleted files"].iter().all(|what| !counts.contains_key(*what))
+        };
         let changes = at_once(async {
             let run = store.inner.names.runs.open(location.clone()).await?;
             let log = run.header.log.clone();
@@ -384,16 +405,26 @@ impl Oracle {
                 let Some(state) = state else { return Ok((log, BTreeMap::new())) };
                 let (mut merge, mut picture) = (state.entries("").await?, BTreeMap::new());
                 while let Some(entry) = State::next_object(&mut merge, "").await? {
-                    let digest = entry.object.map(|object| object.content.digest);
-                    picture.insert(entry.name.to_string(), (entry.version, digest));
+                    picture.insert(entry.name.to_string(), (entry.version, entry.object.map(|object| object.content)));
                 }
                 pictures.push(picture);
             }
+            if is_untouched {
+                for (name, (at, content)) in pictures.last().into_iter().flatten() {
+                    if *at == version
+                        && let Some(content) = content
+                    {
+                        let told = |error: Error| error.in_operation("read", name);
+                        read(&store, content, &mut HashSet::new()).await.map_err(told)?;
+                    }
+                }
+            }
             let (new, old) = (pictures.pop().unwrap_or_default(), pictures.pop().unwrap_or_default());
             let removed = old.keys().filter(|name| !new.contains_key(*name)).map(|name| (name.clone(), None));
-            let put =
-                new.iter().filter(|(_, (at, _))| *at == version).map(|(name, (_, digest))| (name.clone(), *digest));
-            Ok::<_, strongroom_storage::Error>((log, put.chain(removed).collect::<BTreeMap<_, _>>()))
+            let digest = |content: &Option<Content>| content.as_ref().map(|content| content.digest);
+            let put = new.iter().filter(|(_, (at, _))| *at == version);
+            let put = put.map(|(name, (_, content))| (name.clone(), digest(content)));
+            Ok::<_, Error>((log, put.chain(removed).collect::<BTreeMap<_, _>>()))
         });
         match changes {
             Ok((LogName::Namespace(namespace), changes)) => {
