@@ -32,6 +32,11 @@ impl Reliance {
         Self { arriving: Some(arriving), ..self }
     }
 
+    /// Whether there is anything that a collector could take away.
+    fn is_on_anything(&self, changes: &[Change]) -> bool {
+        self.kept.is_some() || changes.iter().any(|change| matches!(change.action, Action::Put(_)))
+    }
+
     /// On all of a version.
     pub(crate) fn on_version(session: &Arc<Session>, log: LogName, version: u64) -> Self {
         Self { session: session.clone(), arriving: None, kept: Some((log, version)) }
@@ -77,23 +82,30 @@ impl Inner {
             };
             own.extend(published.made.then_some(published.version));
             // Made again, it may come to nothing: what a later commit has replaced is left alone.
-            let Some(version) = own.last().copied() else {
-                // All of it stands there already, in the same places: nobody will take it away.
-                return Ok(published);
+            let acknowledged = match own.last() {
+                Some(version) => Published { version: *version, made: true },
+                // All of it stands there already. That says nothing of its content: who put it there may have stalled, and a collector
+                // not have seen it.
+                None => published,
             };
+            let is_bound = reliance.is_on_anything(&changes) && !mutation::is(Mutation::NothingUnchecked);
+            if own.is_empty() && !is_bound {
+                return Ok(acknowledged);
+            }
             if mutation::is(Mutation::CheckBeforePublishing) {
-                return Ok(Published { version, made: true });
+                return Ok(acknowledged);
             }
             if mutation::is(Mutation::GroupOnOneSession)
                 && let Some(newest) = self.sessions.newest().await
                 && newest.stands().await?
             {
-                return Ok(Published { version, made: true });
+                return Ok(acknowledged);
             }
-            if session.stands().await.map_err(Error::with_outcome_unknown)? {
-                return Ok(Published { version, made: true });
+            let unsure = |error: Error| if own.is_empty() { error } else { error.with_outcome_unknown() };
+            if session.stands().await.map_err(unsure)? {
+                return Ok(acknowledged);
             }
-            *membership = self.sessions.join_after(&session).await.map_err(Error::with_outcome_unknown)?;
+            *membership = self.sessions.join_after(&session).await.map_err(unsure)?;
         }
     }
 

@@ -15,6 +15,8 @@ pub(crate) enum Mutation {
     CheckBeforePublishing,
     /// A pack is named by its content, so it can be written again while it is being deleted.
     ReuseNames,
+    /// A commit that changes nothing is acknowledged without a look whether its session stands.
+    NothingUnchecked,
     /// A session is ended by deleting its marker, which a late retry of its creation brings back.
     EndsByDeleting,
     /// A version that was the newest a moment ago is collected.

@@ -12,6 +12,7 @@ use strongroom_storage::{Error, Location, Result, Source};
 use super::Catalog;
 use super::index_file::IndexFile;
 use super::known::Known;
+use super::learn::Unread;
 use super::merge::merge;
 use crate::nonce::Nonce;
 use crate::paths;
@@ -47,7 +48,7 @@ impl Catalog {
     /// Those of the backend. Without it, all is found that was found before.
     pub(crate) async fn tidy_up(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        self.list_and_read().await?;
+        self.list_and_read(Unread::PassOver).await?;
         self.add_index_file(Known::to_be_tidied).await?;
         let idle: Vec<Location> = {
             let mut known = self.known();
@@ -66,7 +67,7 @@ impl Catalog {
         let _turn = self.turn.lock().await;
         let files = self.list(paths::INDEX).await?;
         self.backend.delete_all(&files).await?;
-        self.list_and_read().await.map(drop)
+        self.list_and_read(Unread::PassOver).await.map(drop)
     }
 
     /// Writes an index file for what is in none, merged with those that `choose` takes, and deletes these. Held is the turn.

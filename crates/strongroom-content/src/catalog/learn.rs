@@ -14,6 +14,7 @@ use crate::index::Table;
 use crate::nonce::Nonce;
 use crate::pack;
 use crate::paths;
+use crate::read::is_absent;
 use crate::session::Session;
 
 /// What was learned of the store longer ago than this is learned anew by the next session that wants to know.
@@ -22,6 +23,15 @@ const AGE_MAX: Duration = Duration::from_secs(300);
 const READS_AT_ONCE: usize = 16;
 /// How often index files are listed that go while they are read, because others merge them.
 const LISTINGS_MAX: usize = 4;
+
+/// What becomes of packs whose index can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// They are passed over: what is known is a hint.
+    PassOver,
+    /// Unless they are damaged or gone, it is an error.
+    Fail,
+}
 
 impl Catalog {
     /// Makes sure that what is known is not too old for `session`, and tells it what was seen on the way.
@@ -35,7 +45,7 @@ impl Catalog {
         if fresh(&self.known()) {
             return Ok(());
         }
-        for location in self.list_and_read().await? {
+        for location in self.list_and_read(Unread::PassOver).await? {
             session.saw(location);
         }
         session.note_files_known();
@@ -62,13 +72,22 @@ impl Catalog {
     /// Learns everything anew, for a reader that did not find what it looked for.
     pub(crate) async fn learn(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        self.list_and_read().await.map(drop)
+        self.list_and_read(Unread::PassOver).await.map(drop)
+    }
+
+    /// Learns everything anew, for a collector: what it does not know of, it would take for unneeded.
+    ///
+    /// # Errors
+    /// Also where an index can't be read now. One that is damaged is passed over.
+    pub(crate) async fn learn_all(&self) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        self.list_and_read(Unread::Fail).await.map(drop)
     }
 
     /// Lists packs, files and index files, and reads the indexes that are new. Returns what packs and files there are.
     ///
     /// Index files are listed first: so what they name and the listing of packs has not is gone.
-    pub(super) async fn list_and_read(&self) -> Result<Vec<Location>> {
+    pub(super) async fn list_and_read(&self, unread: Unread) -> Result<Vec<Location>> {
         let now = self.host.monotonic();
         self.known().begin_listing();
         let indexes = self.open_indexes().await?;
@@ -84,9 +103,14 @@ impl Catalog {
             })
             .buffer_unordered(READS_AT_ONCE);
         while let Some(table) = tails.next().await {
-            // A pack whose index can't be read is passed over; verification reports it.
-            if let Ok::<Table, Error>(table) = table {
-                self.known().add_table(table);
+            match table {
+                Ok::<Table, Error>(table) => self.known().add_table(table),
+                Err(error) if unread == Unread::Fail && !is_absent(&error) => {
+                    self.known().learned = None;
+                    return Err(error);
+                }
+                // Verification reports it.
+                Err(_) => {}
             }
         }
         Ok(seen)

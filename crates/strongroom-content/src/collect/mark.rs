@@ -91,7 +91,7 @@ impl Inner {
         held: &HashSet<LogName>,
         options: &CollectOptions,
     ) -> Result<Marked> {
-        self.catalog.learn().await?;
+        self.catalog.learn_all().await?;
         let mut marked = Marked::default();
         self.mark_log(LogName::Tags, BTreeSet::new(), retention, held, &mut marked).await?;
         let mut tags: HashMap<Namespace, BTreeSet<u64>> = HashMap::new();
@@ -292,13 +292,22 @@ impl Inner {
     /// Marks the chunks of all lists of an object: which of them a reader finds, if the one that it was told of is gone, nobody knows.
     async fn mark_lists(&self, content: &Content, marked: &mut Marked) -> Result<()> {
         let (mut is_known, mut damage) = (false, None);
+        match self.chunks_of(content).await {
+            Ok(chunks) => {
+                is_known = true;
+                marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest));
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Missing) => {}
+            Err(error) => return Err(error),
+        }
         for found in self.catalog.find(Kind::ChunkList, &content.digest).await? {
             match self.read_list_at::<Chunk>(&content.digest, &found.place, found.size).await {
                 Ok(chunks) => {
                     is_known = true;
                     marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest));
                 }
-                Err(error) => damage = Some(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Missing) => damage = Some(error),
+                Err(error) => return Err(error),
             }
         }
         // Where there is none, it is lost, or was collected with an old version.

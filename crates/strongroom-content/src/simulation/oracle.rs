@@ -13,6 +13,7 @@ use super::at_once;
 use crate::collect::CollectReport;
 use crate::config::OpenOptions;
 use crate::content::Content;
+use crate::mutation::{self, Mutation};
 use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::paths;
@@ -66,6 +67,7 @@ pub(super) struct Oracle {
     server: Arc<dyn ExternalStorage>,
     grace: Duration,
     is_telling: bool,
+    lost_markers_per_mille: u64,
     memory: Mutex<Memory>,
 }
 
@@ -78,7 +80,9 @@ impl fmt::Debug for Oracle {
 impl Oracle {
     pub(super) fn new(simulation: Simulation, server: Arc<dyn ExternalStorage>, grace: Duration) -> Self {
         let is_telling = std::env::var_os("STRONGROOM_TELL").is_some();
-        Self { simulation, server, grace, is_telling, memory: Mutex::default() }
+        // Who breaks the rule that is about them is to meet many.
+        let lost_markers_per_mille = if mutation::is(Mutation::MarkerUnconfirmed) { 500 } else { 40 };
+        Self { simulation, server, grace, is_telling, lost_markers_per_mille, memory: Mutex::default() }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -324,7 +328,7 @@ impl Watch for Oracle {
     fn before(&self, _process: usize, operation: &Operation) -> Result<()> {
         if let Operation::Store { location, .. } = operation
             && location.as_str().ends_with(paths::MARKER)
-            && self.simulation.dice(|dice| dice.per_mille(40))
+            && self.simulation.dice(|dice| dice.per_mille(self.lost_markers_per_mille))
         {
             self.memory().lost_markers.push(location.clone());
             let lost = Error::new(ErrorKind::Unavailable, "store", location, "the network is down");

@@ -42,7 +42,7 @@ async fn a_thousand_small_files_are_stored_by_five_writes() {
     assert_eq!(requests(&recording), (13, 5));
     store_a_thousand(&store).await;
     // Nothing is new but the session. The pack is looked at, and the run read.
-    assert_eq!(requests(&recording), (8, 3));
+    assert_eq!(requests(&recording), (10, 3));
 }
 
 #[tokio::test]
