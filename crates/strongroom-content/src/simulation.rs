@@ -204,9 +204,14 @@ fn a_seed_gives_the_same_each_time() {
 
 #[test]
 fn seeds_that_once_failed_hold() {
-    for (seed, climate) in
-        [(2, Climate::Calm), (31, Climate::Patient), (36, Climate::Crowded), (73, Climate::Harsh), (83, Climate::Harsh)]
-    {
+    for (seed, climate) in [
+        (2, Climate::Calm),
+        (31, Climate::Patient),
+        (36, Climate::Crowded),
+        (305, Climate::Crowded),
+        (73, Climate::Harsh),
+        (83, Climate::Harsh),
+    ] {
         assert_holds(&run(seed, climate, None));
     }
 }

@@ -66,8 +66,10 @@ pub(super) struct Marked {
     pub superseded: Vec<Location>,
     pub histories: Vec<NamespaceHistory>,
     pub problems: Vec<Problem>,
-    /// Whether it is not known of which chunks some object is made, because its list is damaged: then no pack goes.
+    /// Whether it is not known what all is needed, because a tagged version is damaged or lost: then no content goes.
     pub is_blind: bool,
+    /// Whether it is not known of which chunks some object is made, because its list is damaged: then no pack goes.
+    pub is_blind_to_chunks: bool,
     /// The objects whose chunk lists were read already.
     objects: Prints,
 }
@@ -78,6 +80,14 @@ struct Survey {
     /// The versions on record, ascending.
     versions: Vec<u64>,
     tagged: BTreeSet<u64>,
+}
+
+impl Marked {
+    /// Whether it can be known that nothing needs a file of the store.
+    pub(super) fn can_judge(&self, file: &Location) -> bool {
+        let (is_pack, is_file) = (paths::pack_of(file).is_some(), paths::whole_file_of(file).is_some());
+        !(self.is_blind && (is_pack || is_file) || self.is_blind_to_chunks && is_pack)
+    }
 }
 
 impl Inner {
@@ -109,9 +119,12 @@ impl Inner {
             }
         }
         options.tell(CollectStep::Marking { namespaces: count });
-        if let Some((namespace, versions)) = tags.into_iter().next() {
+        for (namespace, versions) in tags {
             let log = LogName::Namespace(namespace);
-            return Err(self.lost(&log, versions.into_iter().next().unwrap_or_default())?);
+            for version in versions {
+                note(&mut marked.problems, self.lost_tag(&log, version)?)?;
+                marked.is_blind = true;
+            }
         }
         Ok(marked)
     }
@@ -139,7 +152,20 @@ impl Inner {
         kept.reverse();
         // A namespace has content; a tag stands for a number.
         if *log != LogName::Tags {
-            self.mark_states(log, &tagged.iter().copied().collect::<Vec<_>>(), marked).await?;
+            let mut there = Vec::with_capacity(tagged.len());
+            for version in tagged {
+                let lost = match self.names.at(log, *version).await {
+                    Ok(Some(_)) => {
+                        there.push(*version);
+                        continue;
+                    }
+                    Ok(None) => self.lost_tag(log, *version)?,
+                    Err(error) => error,
+                };
+                note(&mut marked.problems, lost)?;
+                (is_held, marked.is_blind) = (true, true);
+            }
+            self.mark_states(log, &there, marked).await?;
             is_held |= !self.mark_suffix(log, &kept, newest, marked).await?;
         }
         let mut chains: HashSet<u64> = HashSet::new();
@@ -313,7 +339,7 @@ impl Inner {
         // Where there is none, it is lost, or was collected with an old version.
         if let Some(error) = damage {
             note(&mut marked.problems, error)?;
-            marked.is_blind |= !is_known && matches!(content.body, Body::Chunked(List::Packed(..)));
+            marked.is_blind_to_chunks |= !is_known && matches!(content.body, Body::Chunked(List::Packed(..)));
         }
         Ok(())
     }
@@ -321,6 +347,16 @@ impl Inner {
     /// The tags, relying on nothing known before.
     async fn fresh_tags(&self) -> Result<Vec<crate::tag::Tag>> {
         self.tags_in(&*self.names.find(&LogName::Tags).await?).await
+    }
+
+    /// A tag of a version that is gone: whose writer has stalled and died, or that was damaged.
+    fn lost_tag(&self, log: &LogName, version: u64) -> Result<Error> {
+        let file = paths::version(&log.encode(self.descriptor.folds_case), version)?;
+        let detail = format!(
+            "version {version} of {log}, which has a tag, or a run that it is read from, is lost, so it can't be known what is needed; \
+             restore the file from a copy of the store, or give the tag up: `strongroom tag --list`, `tag --delete`"
+        );
+        Ok(Error::new(ErrorKind::Missing, "collect", file, detail))
     }
 
     fn lost(&self, log: &LogName, version: u64) -> Result<Error> {

@@ -66,10 +66,8 @@ impl Collection<'_> {
         // What another list names is on its way out, and nobody's home.
         let listed = crate::list::read_all(&*self.store.backend).await?;
         let mut planned = self.packs(needed, lost, &listed, problems).await?;
-        if marked.is_blind {
-            planned.clear();
-        }
         planned.extend(self.files(&marked.needed, lost, &listed).await?);
+        planned.retain(|condemned| marked.can_judge(&condemned.file));
         Ok(planned)
     }
 

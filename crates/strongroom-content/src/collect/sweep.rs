@@ -53,7 +53,7 @@ impl Collection<'_> {
             self.wait(report).await?;
         }
         let marked = self.store.mark(&self.retention, held, &self.options).await?;
-        let superseded: HashSet<Location> = marked.superseded.into_iter().collect();
+        let superseded: HashSet<Location> = marked.superseded.iter().cloned().collect();
 
         let (mut dead, mut sources) = (Vec::new(), Vec::new());
         // Whether something stays, and with it the lists.
@@ -62,7 +62,7 @@ impl Collection<'_> {
         let mut unreadable = Vec::new();
         for file in condemned.iter().cloned() {
             let bytes = self.size(&file).await?;
-            if marked.is_blind && paths::pack_of(&file).is_some() {
+            if !marked.can_judge(&file) {
                 stays = true;
                 continue;
             }
