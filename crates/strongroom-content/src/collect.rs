@@ -34,7 +34,6 @@ use crate::namespace::Namespace;
 use crate::nonce::Nonce;
 use crate::store::{ContentStorage, Inner};
 use crate::verify::Problem;
-use age::Ages;
 use mark::Retention;
 
 /// What to collect, and how.
@@ -252,9 +251,8 @@ impl ContentStorage {
             return Err(Error::new(ErrorKind::Unsupported, "collect", &store.backend, detail));
         }
         let ages = store.ages(grace, options.dry_run).await?;
-        let retention =
-            Retention { ages: ages.clone(), keep_last: options.keep_last, keep_within: options.keep_within };
-        let collection = Collection { store, options, ages, retention };
+        let retention = Retention { ages, keep_last: options.keep_last, keep_within: options.keep_within };
+        let collection = Collection { store, options, retention };
         collection.run().await
     }
 }
@@ -263,7 +261,6 @@ impl ContentStorage {
 struct Collection<'a> {
     store: &'a Arc<Inner>,
     options: CollectOptions,
-    ages: Ages<'a>,
     retention: Retention<'a>,
 }
 

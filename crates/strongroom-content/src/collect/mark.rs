@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_storage::{Error, ErrorKind, Location, Result};
+use strongroom_storage::{Digest, Error, ErrorKind, Location, Result};
 
 use super::age::Ages;
-use super::needed::{Needed, Prints};
+use super::needed::Needed;
 use super::{CollectOptions, CollectStep, NamespaceHistory};
 use crate::chunk::{Chunk, List};
 use crate::content::{Body, Content};
@@ -70,16 +70,8 @@ pub(super) struct Marked {
     pub is_blind: bool,
     /// Whether it is not known of which chunks some object is made, because its list is damaged: then no pack goes.
     pub is_blind_to_chunks: bool,
-    /// The objects whose chunk lists were read already.
-    objects: Prints,
-}
-
-/// One history.
-struct Survey {
-    log: LogName,
-    /// The versions on record, ascending.
-    versions: Vec<u64>,
-    tagged: BTreeSet<u64>,
+    /// The objects whose chunk lists were read already: whole digests, as who is passed over here is not marked.
+    objects: HashSet<Digest>,
 }
 
 impl Marked {
@@ -137,10 +129,10 @@ impl Inner {
         held: &HashSet<LogName>,
         marked: &mut Marked,
     ) -> Result<()> {
-        let mut versions = self.names.versions(&log).await?;
+        let (log, tagged) = (&log, &tagged);
+        let mut versions = self.names.versions(log).await?;
         versions.reverse();
-        let survey = Survey { log, versions, tagged };
-        let Survey { log, versions, tagged } = &survey;
+        let versions = &versions;
         let Some(newest) = versions.last().copied() else { return Ok(()) };
         let encoded = log.encode(self.descriptor.folds_case);
         let location = |version| paths::version(&encoded, version);
@@ -307,7 +299,7 @@ impl Inner {
                 if let List::Inline(chunks) = list {
                     marked.needed.chunks.extend(chunks.iter().map(|chunk| &chunk.digest));
                 }
-                if marked.objects.insert(digest) {
+                if marked.objects.insert(*digest) {
                     self.mark_lists(content, marked).await?;
                 }
             }

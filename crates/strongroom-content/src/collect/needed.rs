@@ -1,6 +1,7 @@
 //! What content is needed: the beginnings of its digests.
 //!
-//! Eight bytes of each are enough. If two digests begin alike, what is not needed is taken for needed, never the other way round.
+//! Eight bytes of each are enough. If two digests begin alike, what is not needed is taken for needed, never the other way round;
+//! and what is lost may be taken for found.
 
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;

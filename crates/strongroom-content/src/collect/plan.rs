@@ -117,7 +117,7 @@ impl Collection<'_> {
             } else {
                 continue;
             };
-            if self.ages.is_young(&file).await? {
+            if self.retention.ages.is_young(&file).await? {
                 continue;
             }
             let condemned = Condemned { file, bytes, needed_bytes, reason };
@@ -144,7 +144,7 @@ impl Collection<'_> {
             }
             if is_needed {
                 copies.entry(digest).or_default().push((file, bytes));
-            } else if !self.ages.is_young(&file).await? {
+            } else if !self.retention.ages.is_young(&file).await? {
                 planned.push(Condemned { file, bytes, needed_bytes: 0, reason: Reason::Unneeded });
             }
         }
@@ -152,7 +152,7 @@ impl Collection<'_> {
             // The largest stays: one that was cut is no copy.
             same.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             for (file, bytes) in same.into_iter().skip(1) {
-                if !self.ages.is_young(&file).await? {
+                if !self.retention.ages.is_young(&file).await? {
                     planned.push(Condemned { file, bytes, needed_bytes: 0, reason: Reason::Duplicate });
                 }
             }

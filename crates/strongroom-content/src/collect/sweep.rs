@@ -52,8 +52,8 @@ impl Collection<'_> {
         if !mutation::is(Mutation::SessionsBeforeList) && !mutation::is(Mutation::NoSessions) {
             self.wait(report).await?;
         }
-        let marked = self.store.mark(&self.retention, held, &self.options).await?;
-        let superseded: HashSet<Location> = marked.superseded.iter().cloned().collect();
+        let mut marked = self.store.mark(&self.retention, held, &self.options).await?;
+        let superseded: HashSet<Location> = std::mem::take(&mut marked.superseded).into_iter().collect();
 
         let (mut dead, mut sources) = (Vec::new(), Vec::new());
         // Whether something stays, and with it the lists.

@@ -24,14 +24,14 @@ impl Collection<'_> {
             let ended: BTreeSet<Nonce> = marks.iter().filter_map(|mark| id(mark, paths::ENDED)).collect();
             marks.iter().filter_map(|mark| id(mark, paths::MARKER)).filter(|id| !ended.contains(id)).collect()
         };
-        let limit = self.ages.grace.max(self.store.descriptor.lease() * LEASES);
+        let limit = self.retention.ages.grace.max(self.store.descriptor.lease() * LEASES);
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for mark in marks {
             let name = mark.file_name();
             let session = [paths::MARKER, paths::BEAT, paths::ENDED].iter().find_map(|suffix| id(&mark, suffix));
             let is_probe = name.starts_with("clock-") || name.starts_with("probe-");
             let is_over = session.is_some_and(|session| !standing.contains(&session));
-            if (is_probe || is_over) && !self.ages.is_within(limit, &mark).await? {
+            if (is_probe || is_over) && !self.retention.ages.is_within(limit, &mark).await? {
                 if name.ends_with(paths::ENDED) { last.push(mark) } else { first.push(mark) }
             }
         }
