@@ -128,9 +128,10 @@ impl Inner {
         if let Some(bytes) = self.read_place(chunk).await? {
             return Ok(bytes);
         }
+        let mut unread = None;
         for learn in [false, true] {
             if learn {
-                self.catalog.learn().await?;
+                unread = self.catalog.learn_all().await.err();
             }
             for found in self.catalog.find(Kind::Chunk, &chunk.digest).await? {
                 let elsewhere = Chunk { place: found.place, ..*chunk };
@@ -141,6 +142,10 @@ impl Inner {
                     return Ok(bytes);
                 }
             }
+        }
+        // It may be where nobody can look now.
+        if let Some(error) = unread {
+            return Err(error);
         }
         let pack = paths::pack(&chunk.place.pack)?;
         let state = if self.backend.exists(&pack).await? { "is damaged" } else { "is lost with its pack" };

@@ -211,6 +211,7 @@ fn seeds_that_once_failed_hold() {
         (305, Climate::Crowded),
         (73, Climate::Harsh),
         (83, Climate::Harsh),
+        (20292, Climate::Patient),
     ] {
         assert_holds(&run(seed, climate, None));
     }

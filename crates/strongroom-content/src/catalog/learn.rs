@@ -75,10 +75,10 @@ impl Catalog {
         self.list_and_read(Unread::PassOver).await.map(drop)
     }
 
-    /// Learns everything anew, for a collector: what it does not know of, it would take for unneeded.
+    /// Learns everything anew, for who takes what is not known for lost or unneeded.
     ///
     /// # Errors
-    /// Also where an index can't be read now. One that is damaged is passed over.
+    /// Also where an index can't be read now; the others are known all the same. One that is damaged is passed over.
     pub(crate) async fn learn_all(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         self.list_and_read(Unread::Fail).await.map(drop)
@@ -97,6 +97,7 @@ impl Catalog {
         let uncovered = self.known().take_listed(indexes, packs, &files, now);
         seen.extend(files);
         self.tidy_cache().await;
+        let mut failure = None;
         let mut tails = stream::iter(uncovered)
             .map(|pack| async move {
                 Ok(Table { pack, records: pack::read_index(&*self.backend, &pack, &self.cache).await? })
@@ -105,13 +106,14 @@ impl Catalog {
         while let Some(table) = tails.next().await {
             match table {
                 Ok::<Table, Error>(table) => self.known().add_table(table),
-                Err(error) if unread == Unread::Fail && !is_absent(&error) => {
-                    self.known().learned = None;
-                    return Err(error);
-                }
+                Err(error) if unread == Unread::Fail && !is_absent(&error) => failure = Some(error),
                 // Verification reports it.
                 Err(_) => {}
             }
+        }
+        if let Some(failure) = failure {
+            self.known().learned = None;
+            return Err(failure);
         }
         Ok(seen)
     }

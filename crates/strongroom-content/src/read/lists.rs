@@ -88,9 +88,10 @@ impl Inner {
             Err(error) if !is_absent(&error) => return Err(error),
             _ => {}
         }
+        let mut unread = None;
         for learn in [false, true] {
             if learn {
-                self.catalog.learn().await?;
+                unread = self.catalog.learn_all().await.err();
             }
             for found in self.catalog.find(kind, object).await? {
                 match self.read_list_at(object, &found.place, found.size).await {
@@ -99,6 +100,9 @@ impl Inner {
                     _ => {}
                 }
             }
+        }
+        if let Some(error) = unread {
+            return Err(error);
         }
         let pack = paths::pack(&place.pack)?;
         Err(damaged(&format!("b3:{object}"), &format!("the list of its parts in {pack} is lost or damaged")))
