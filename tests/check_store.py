@@ -63,7 +63,9 @@ def first_to_hold(store, log, version):
 
 def check_history(store, log):
     runs = [store.run(log, version) for version in store.versions(log)]
+    commits = {run.version: run.commit for run in runs} | {0: "0" * 32}
     for run in runs:
+        need(run.parent == commits.get(run.version - 1, run.parent), f"{run.path} does not follow the version before")
         if first := first_to_hold(store, log, run.version):
             need(run.first == first, f"{run.path} holds commits from {run.first} on, not from {first} on")
         entries = run.entries()

@@ -1,12 +1,13 @@
-//! Commits beside collectors: published, then looked whether the session stood until then, and if not, made again or taken back.
+//! Commits beside collectors: published, then looked whether the session stood until then, and if not, made again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom_storage::{Error, ErrorKind, Result};
 
 use crate::mutation::{self, Mutation};
 use crate::names::{Action, Arriving, Change, CommitInfo, Expected, LogName, Published, Request};
+use crate::nonce::Nonce;
 use crate::session::{Membership, Session};
 use crate::store::Inner;
 use crate::writer::ContentWriter;
@@ -43,11 +44,14 @@ impl Reliance {
     }
 }
 
+/// The versions that a commit has published, and what their runs have as the commit.
+type Own = BTreeMap<u64, Nonce>;
+
 impl Inner {
     /// Publishes `changes`, and makes sure that the session of `membership` stood until then.
     ///
     /// A session that a collector ended meanwhile is followed by another, in which everything relied on is checked and the
-    /// commit is made again. Where that fails, the commit is taken back.
+    /// commit is made again. Where that fails, nobody knows whether what it published is of any use, and the error says so.
     pub(crate) async fn commit<'a>(
         self: &'a Arc<Self>,
         membership: &mut Membership<'a>,
@@ -56,15 +60,16 @@ impl Inner {
         changes: Vec<Change>,
         info: &CommitInfo,
     ) -> Result<Published> {
-        let mut own = BTreeSet::new();
+        let mut own = Own::new();
         let mut changes = Arc::new(changes);
         loop {
             let session = membership.session().clone();
             if !Arc::ptr_eq(&session, &reliance.session) {
+                self.leave_late_versions(log, info, &session, &mut own).await.map_err(Error::with_outcome_unknown)?;
                 match self.rely_anew(&session, Arc::<Vec<Change>>::make_mut(&mut changes), &reliance).await {
                     Ok(()) => reliance.session = session.clone(),
                     Err(error) if own.is_empty() => return Err(error),
-                    Err(error) => return Err(self.take_back(membership, log, &changes, info, &own, error).await),
+                    Err(error) => return Err(dangling(log, info, error)),
                 }
             }
             if mutation::is(Mutation::CheckBeforePublishing) && !session.stands().await? {
@@ -80,10 +85,10 @@ impl Inner {
                 let again = request(Arc::new(again(&changes, &own)));
                 self.queue.publish(log, again).await.map_err(Error::with_outcome_unknown)?
             };
-            own.extend(published.made.then_some(published.version));
+            own.extend(published.made.then_some((published.version, published.commit)));
             // Made again, it may come to nothing: what a later commit has replaced is left alone.
-            let acknowledged = match own.last() {
-                Some(version) => Published { version: *version, made: true },
+            let acknowledged = match own.last_key_value() {
+                Some((version, commit)) => Published { version: *version, made: true, commit: *commit },
                 // All of it stands there already. That says nothing of its content: who put it there may have stalled, and a collector
                 // not have seen it.
                 None => published,
@@ -109,6 +114,38 @@ impl Inner {
         }
     }
 
+    /// Takes out of `own` what is no part of the history: published when the session was over, after that version had been collected.
+    ///
+    /// # Errors
+    /// `Unavailable` if that can't be known any more.
+    async fn leave_late_versions(
+        &self,
+        log: &LogName,
+        info: &CommitInfo,
+        session: &Session,
+        own: &mut Own,
+    ) -> Result<()> {
+        if mutation::is(Mutation::LateVersionCounted) {
+            return Ok(());
+        }
+        for (version, commit) in own.clone() {
+            match self.names.is_part(log, version, &commit, session.epoch).await? {
+                Some(true) => {}
+                Some(false) => {
+                    own.remove(&version);
+                }
+                None => {
+                    let detail = format!(
+                        "the writer stalled for so long that nobody can tell any more whether version {version} is its own; look what is \
+                         there, and store it again if that is not what you stored"
+                    );
+                    return Err(Error::new(ErrorKind::Unavailable, info.operation, log, detail));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Makes sure in a new session of what was relied on in an earlier one.
     async fn rely_anew(
         self: &Arc<Self>,
@@ -132,73 +169,32 @@ impl Inner {
         }
         writer.finish().await
     }
+}
 
-    /// Gives each name what it had before the versions `own` of a commit that can't rely on its content any more. Returns the
-    /// error that tells the caller so.
-    async fn take_back(
-        self: &Arc<Self>,
-        membership: &Membership<'_>,
-        log: &LogName,
-        changes: &[Change],
-        info: &CommitInfo,
-        own: &BTreeSet<u64>,
-        cause: Error,
-    ) -> Error {
-        let is_tag = log == &LogName::Tags;
-        let put_back = self.put_back(membership, log, changes, info, own).await;
-        if is_tag && put_back.is_ok() {
-            return cause;
-        }
-        let lost = match cause.kind() {
-            ErrorKind::Corrupt | ErrorKind::Missing => "is not there any more",
-            _ => "could not be made sure of",
-        };
-        let stalled = format!("the writer stalled for longer than the store's lease, and what it relied on {lost}");
-        let failed = |detail| Error::new(ErrorKind::Unavailable, info.operation, log, detail).with_source(cause);
-        match put_back {
-            Ok(()) => failed(format!("{stalled}; store it again")),
-            Err(_) => failed(format!(
-                "{stalled}, and the commit could not be taken back; run `strongroom verify`, then store it again"
-            ))
-            .with_outcome_unknown(),
-        }
-    }
-
-    async fn put_back(
-        self: &Arc<Self>,
-        membership: &Membership<'_>,
-        log: &LogName,
-        changes: &[Change],
-        info: &CommitInfo,
-        own: &BTreeSet<u64>,
-    ) -> Result<()> {
-        let earlier = own.first().map_or(0, |version| version - 1);
-        let gone = || Error::missing(info.operation, format!("version {earlier} of {log}"));
-        let state = self.names.at(log, earlier).await?.ok_or_else(gone)?;
-        let mut back = Vec::with_capacity(changes.len());
-        for change in changes {
-            let before = state.get(&change.name).await?.and_then(|entry| entry.object);
-            let (expected, action) = match (&change.action, before) {
-                (Action::Put(_), None) => (put_by(own), Action::Remove),
-                (Action::Remove, None) => continue,
-                (Action::Put(_), Some(object)) => (put_by(own), Action::Put(object)),
-                (Action::Remove, Some(object)) => (Expected::AbsentOrPass, Action::Put(object)),
-            };
-            back.push(Change { name: change.name.clone(), action, expected });
-        }
-        self.secure_puts(membership.session(), &mut back).await?;
-        let since = membership.session().epoch;
-        let request = Request { changes: Arc::new(back), info: info.clone(), since, arriving: None };
-        self.queue.publish(log, request).await.map(drop)
-    }
+/// What is said of a commit that stands and can't be made sure of any more.
+///
+/// It is not taken back: somebody else may have stored the same under the same name since, and been told that it stands there already.
+fn dangling(log: &LogName, info: &CommitInfo, cause: Error) -> Error {
+    let (lost, remedy) = match (matches!(cause.kind(), ErrorKind::Corrupt | ErrorKind::Missing), log) {
+        (false, _) => ("could not be made sure of", "do it again"),
+        (true, LogName::Namespace(_)) => (
+            "is not there any more",
+            "store it again, or `strongroom repair --drop-lost` gives the names back what they had before",
+        ),
+        (true, LogName::Tags) => ("is not there any more", "delete the tag, which stands for nothing"),
+    };
+    let detail = format!(
+        "the writer stalled for longer than the store's lease; the commit may stand, and what it relied on {lost}; {remedy}"
+    );
+    Error::new(ErrorKind::Unavailable, info.operation, log, detail).with_source(cause).with_outcome_unknown()
 }
 
 /// What a commit does when it is made again: what it put and nobody replaced or removed since, it puts again.
-fn again(changes: &[Change], own: &BTreeSet<u64>) -> Vec<Change> {
+fn again(changes: &[Change], own: &Own) -> Vec<Change> {
     let puts = changes.iter().filter(|change| matches!(change.action, Action::Put(_)));
     puts.map(|change| Change { expected: put_by(own), ..change.clone() }).collect()
 }
 
-fn put_by(versions: &BTreeSet<u64>) -> Expected {
-    Expected::PutByOrPass(Arc::new(versions.clone()))
+fn put_by(own: &Own) -> Expected {
+    Expected::PutByOrPass(Arc::new(own.keys().copied().collect()))
 }

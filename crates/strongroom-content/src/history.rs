@@ -70,10 +70,16 @@ impl ContentStorage {
     pub async fn log(&self, namespace: &Namespace, limit: Option<usize>) -> Result<Vec<Commit>> {
         let log = LogName::Namespace(namespace.clone());
         let mut commits = Vec::new();
+        let mut parent = None;
         for version in self.inner.names.versions(&log).await?.into_iter().take(limit.unwrap_or(usize::MAX)) {
             // One that is gone was collected just now.
             if let Some(run) = self.inner.names.run(&log, version).await? {
                 let header = &run.header;
+                // A writer that had stalled has published it long after the version that stood there was collected.
+                if parent.is_some_and(|(before, commit)| before == version && commit != header.commit) {
+                    continue;
+                }
+                parent = Some((version - 1, header.parent));
                 commits.push(Commit {
                     version: Version::new(version),
                     id: header.commit,

@@ -33,6 +33,8 @@ pub(crate) enum Mutation {
     IndexAcrossSessions,
     /// A head that a handle knew before its session is built on, however old.
     HeadAcrossSessions,
+    /// A version that was published after it had been collected is taken for part of the history.
+    LateVersionCounted,
     /// A collector counts on copies that another list names.
     OtherListsIgnored,
     /// A tag relies on listed content and versions.

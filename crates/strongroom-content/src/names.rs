@@ -16,6 +16,7 @@ use crate::config::Compression;
 use crate::durable::Durable;
 use crate::mutation::{self, Mutation};
 use crate::namespace::Namespace;
+use crate::nonce::Nonce;
 use crate::paths::{self, EncodedNamespace};
 use crate::run::{Run, Runs};
 use crate::session::Epoch;
@@ -24,6 +25,9 @@ pub(crate) use commit::{Action, Change, CommitInfo, Expected, Published, changed
 use kept::{Kept, KeptStates};
 pub(crate) use queue::{Arriving, CommitQueue, Request};
 pub(crate) use state::State;
+
+/// How many versions are read to find out whether one is part of the history.
+const LINKS_MAX: usize = 1000;
 
 /// Which history: a namespace's, or that of the tags.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,10 +92,9 @@ impl NameLog {
         let is_of_session =
             |kept: &&Kept| since.is_none_or(|since| kept.epoch >= since) || mutation::is(Mutation::HeadAcrossSessions);
         let known = self.kept().get(log).filter(is_of_session).cloned();
-        match self.unless_superseded(known).await? {
-            Known::Newest(state) => Ok(state),
-            Known::Superseded(kept) => self.follow(log, kept).await,
-            Known::No => self.find(log).await,
+        match self.follow(known, || Ok(log.clone())).await? {
+            Some(state) => Ok(state),
+            None => self.find(log).await,
         }
     }
 
@@ -99,35 +102,35 @@ impl NameLog {
     pub(crate) async fn current_in(&self, namespace: &str) -> Result<Arc<State>> {
         let known = self.kept().namespace(namespace).cloned();
         let log = || Namespace::parse(namespace).map(LogName::Namespace);
-        match self.unless_superseded(known).await? {
-            Known::Newest(state) => Ok(state),
-            Known::Superseded(kept) => self.follow(&log()?, kept).await,
-            Known::No => self.find(&log()?).await,
+        match self.follow(known, log).await? {
+            Some(state) => Ok(state),
+            None => self.find(&log()?).await,
         }
     }
 
-    /// Whether what is known is the newest.
-    async fn unless_superseded(&self, known: Option<Kept>) -> Result<Known> {
-        let now = self.host.monotonic();
-        let is_fresh = |kept: &Kept| {
-            let is_young = now.saturating_sub(kept.answered) < self.head_age_max;
-            is_young || mutation::is(Mutation::HeadTrustedTooLong) || mutation::is(Mutation::HeadAcrossSessions)
-        };
-        match known.filter(is_fresh) {
-            None => Ok(Known::No),
-            Some(kept) if self.backend.exists(&kept.next).await? => Ok(Known::Superseded(kept)),
-            Some(kept) => Ok(Known::Newest(kept.state)),
+    /// The newest state, going on from what is known; `None` if that was found too long ago. Somebody may have stalled between a
+    /// look at the clock and one at the store, so both are asked afterwards, too.
+    async fn follow(&self, known: Option<Kept>, log: impl FnOnce() -> Result<LogName>) -> Result<Option<Arc<State>>> {
+        let Some(known) = known.filter(|kept| self.is_fresh(kept)) else { return Ok(None) };
+        if !self.backend.exists(&known.next).await? {
+            return Ok(self.is_fresh(&known).then_some(known.state));
         }
-    }
-
-    /// The newest state, where the version after the one that is known is there.
-    async fn follow(&self, log: &LogName, kept: Kept) -> Result<Arc<State>> {
+        let log = log()?;
         let encoded = log.encode(self.folds_case);
-        let head = self.climb(&encoded, kept.state.version + 1).await?;
-        match self.load(log, &encoded, head, &kept.state.runs).await? {
-            Ok(state) => self.keep(log, &encoded, state, kept.answered, kept.epoch),
-            Err(_) => self.find(log).await,
+        let head = self.climb(&encoded, known.state.version + 1).await?;
+        match self.load(&log, &encoded, head, &known.state.runs).await? {
+            Ok(_) if !self.is_fresh(&known) => Ok(None),
+            Ok(state) => self.keep(&log, &encoded, state, known.answered, known.epoch).map(Some),
+            Err(_) => Ok(None),
         }
+    }
+
+    /// Whether the versions that follow it are all still there.
+    fn is_fresh(&self, kept: &Kept) -> bool {
+        let age = self.host.monotonic().saturating_sub(kept.answered);
+        age < self.head_age_max
+            || mutation::is(Mutation::HeadTrustedTooLong)
+            || mutation::is(Mutation::HeadAcrossSessions)
     }
 
     /// The newest state, relying on nothing known before.
@@ -168,6 +171,46 @@ impl NameLog {
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Which commit made a version; `None` if the version is not there, or damaged.
+    pub(crate) async fn commit_of(&self, log: &LogName, version: u64) -> Result<Option<Nonce>> {
+        match self.run(log, version).await {
+            Ok(run) => Ok(run.map(|run| run.header.commit)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a version that `commit` published is part of the history, as seen in epoch `since`; `None` if nobody can know that
+    /// any more.
+    ///
+    /// Whoever stalls for longer than the grace period may publish a version that was collected meanwhile. The newest version does
+    /// not follow from it, and nobody reads it. A live run is part of the history, and so is the parent of each version that is.
+    pub(crate) async fn is_part(
+        &self,
+        log: &LogName,
+        version: u64,
+        commit: &Nonce,
+        since: u64,
+    ) -> Result<Option<bool>> {
+        let state = self.current(log, Some(since)).await?;
+        let Some(mut part) = state.runs.iter().rev().find(|run| run.header.version >= version).cloned() else {
+            return Ok(None);
+        };
+        for _ in 0..LINKS_MAX {
+            if part.header.version == version {
+                return Ok(Some(part.header.commit == *commit));
+            }
+            if part.header.version == version + 1 {
+                return Ok(Some(part.header.parent == *commit));
+            }
+            match self.run(log, part.header.version - 1).await? {
+                Some(run) if run.header.commit == part.header.parent => part = run,
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     /// The versions of `log` that are still there, the newest first.
@@ -239,15 +282,6 @@ impl NameLog {
     fn kept(&self) -> MutexGuard<'_, KeptStates> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What is known of the newest version.
-enum Known {
-    No,
-    /// This is it.
-    Newest(Arc<State>),
-    /// There is one after this.
-    Superseded(Kept),
 }
 
 /// A run that was moved to another's place would be read as another version's.

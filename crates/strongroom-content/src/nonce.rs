@@ -12,6 +12,8 @@ pub struct Nonce([u8; 16]);
 impl Nonce {
     /// Its length in bytes.
     pub(crate) const BYTES: usize = 16;
+    /// Stands for none.
+    pub(crate) const ZERO: Self = Self([0; Self::BYTES]);
 
     /// Draws a new one.
     pub(crate) fn draw(host: &dyn Host) -> Result<Self> {

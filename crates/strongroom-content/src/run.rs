@@ -51,6 +51,9 @@ pub(crate) struct Header {
     /// The first version whose commits it holds.
     pub first: u64,
     pub commit: Nonce,
+    /// The commit that made the version before; all zeros if there is none. A version that does not have the one before as its
+    /// parent does not follow it: see [`NameLog::is_part`](crate::names::NameLog::is_part).
+    pub parent: Nonce,
     /// Microseconds since 1970.
     pub time: i64,
     /// How many names the commit put and removed.
@@ -65,6 +68,7 @@ impl Header {
         out.u64(self.version);
         out.u64(self.first);
         out.nonce(&self.commit);
+        out.nonce(&self.parent);
         out.i64(self.time);
         out.u32(self.put);
         out.u32(self.removed);
@@ -87,14 +91,15 @@ impl Header {
         if first == 0 || first > version {
             return Err(Malformed("the versions in it do not fit together"));
         }
-        let (commit, time, put, removed) = (input.nonce()?, input.i64()?, input.u32()?, input.u32()?);
+        let (commit, parent) = (input.nonce()?, input.nonce()?);
+        let (time, put, removed) = (input.i64()?, input.u32()?, input.u32()?);
         let log = match (input.u8()?, input.short_text()?) {
             (0, text) => LogName::Namespace(Namespace::from_run(text).ok_or(Malformed("it has no proper namespace"))?),
             (1, "") => LogName::Tags,
             _ => return Err(Malformed("it belongs to an unknown kind of log")),
         };
         let (author, message) = (input.short_text()?.into(), input.short_text()?.into());
-        Ok(Self { log, version, first, commit, time, put, removed, author, message })
+        Ok(Self { log, version, first, commit, parent, time, put, removed, author, message })
     }
 }
 

@@ -9,6 +9,7 @@
 mod actors;
 mod mutants;
 mod oracle;
+mod scenes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,19 +97,85 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("a storage in memory keeps nobody waiting")
 }
 
+/// A world with a store in it.
+struct World {
+    simulation: Simulation,
+    server: Arc<dyn ExternalStorage>,
+    oracle: Arc<Oracle>,
+}
+
+impl World {
+    fn new(seed: u64, weather: Weather, climate: Climate) -> Self {
+        let simulation = Simulation::new(seed, weather);
+        let server: Arc<dyn ExternalStorage> =
+            Arc::new(MemoryStorage::with_host(simulation.host(usize::MAX - 1, seed, 0)));
+        let options = OpenOptions::default().with_host(simulation.host(usize::MAX - 2, seed, 0));
+        at_once(ContentStorage::create(server.clone(), climate.config(), options)).expect("create the store");
+        let oracle = Arc::new(Oracle::new(simulation.clone(), server.clone(), climate.config().grace));
+        Self { simulation, server, oracle }
+    }
+
+    /// Lets those who live go on until nobody does.
+    fn play_on(&self) {
+        while self.oracle.broken().is_none() {
+            match self.simulation.step() {
+                Step::Went(_) => {}
+                Step::Died(process) => self.oracle.died(process),
+                Step::Idle => return,
+            }
+        }
+    }
+
+    /// What came of it, when all is over.
+    fn end(&self, title: &str, seed: u64) -> Outcome {
+        if self.oracle.broken().is_none() {
+            self.oracle.check("in the end");
+        }
+        if self.oracle.broken().is_none() {
+            self.collect_all(seed);
+        }
+        mutation::set(None);
+        Outcome {
+            steps: self.simulation.steps(),
+            trace: self.simulation.trace(),
+            counts: self.oracle.counts(),
+            broken: self.oracle.broken().map(|broken| format!("{title}: {broken}")),
+        }
+    }
+
+    /// When all is quiet, two collections take away all that is dead, and nothing else.
+    fn collect_all(&self, seed: u64) {
+        let Self { simulation, server, oracle } = self;
+        let options = OpenOptions::default().with_host(simulation.host(usize::MAX - 3, seed, 0));
+        let store = at_once(ContentStorage::open(server.clone(), options)).expect("open");
+        let all = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO);
+        oracle.forget_snapshots();
+        let mut last = None;
+        for _ in 0..3 {
+            match at_once(store.collect(all.clone())) {
+                Ok(report) => last = Some(report),
+                Err(error) => return oracle.breaks(format!("the last collection fails: {error:?}")),
+            }
+        }
+        let report = last.unwrap_or_default();
+        // What a writer that has died left dangling keeps a history from being pruned.
+        if report.problems.is_empty() && !report.condemned.is_empty() {
+            oracle.breaks(format!("something dead is left: {:#?}", report.condemned));
+        }
+        oracle.check("after the last collection");
+    }
+}
+
 /// Runs a seed, with the protocol broken in one way or not.
 fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
     mutation::set(mutation);
-    let simulation = Simulation::new(seed, climate.weather());
-    let server: Arc<dyn ExternalStorage> = Arc::new(MemoryStorage::with_host(simulation.host(usize::MAX - 1, seed, 0)));
-    let options = OpenOptions::default().with_host(simulation.host(usize::MAX - 2, seed, 0));
-    at_once(ContentStorage::create(server.clone(), climate.config(), options)).expect("create the store");
-    let oracle = Arc::new(Oracle::new(simulation.clone(), server.clone(), climate.config().grace));
+    let world = World::new(seed, climate.weather(), climate);
+    let World { simulation, server, oracle } = &world;
     let mut idle = false;
     while !idle && oracle.broken().is_none() {
         let may_start = simulation.steps() < STEPS && simulation.living() < PROCESSES;
         if may_start && simulation.dice(|dice| dice.per_mille(200)) {
-            Actor::start(&simulation, &server, &oracle, seed, climate.collectors());
+            Actor::start(simulation, server, oracle, seed, climate.collectors());
         }
         match simulation.step() {
             Step::Went(_) => {}
@@ -119,41 +186,7 @@ fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
             oracle.retry_a_marker();
         }
     }
-    if oracle.broken().is_none() {
-        oracle.check("in the end");
-    }
-    if oracle.broken().is_none() {
-        collect_all(&simulation, &server, &oracle, seed);
-    }
-    let outcome = Outcome {
-        steps: simulation.steps(),
-        trace: simulation.trace(),
-        counts: oracle.counts(),
-        broken: oracle.broken().map(|broken| format!("seed {seed}, {climate:?}, {mutation:?}: {broken}")),
-    };
-    mutation::set(None);
-    outcome
-}
-
-/// When all is quiet, two collections take away all that is dead, and nothing else.
-fn collect_all(simulation: &Simulation, server: &Arc<dyn ExternalStorage>, oracle: &Oracle, seed: u64) {
-    let options = OpenOptions::default().with_host(simulation.host(usize::MAX - 3, seed, 0));
-    let store = at_once(ContentStorage::open(server.clone(), options)).expect("open");
-    let all = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO);
-    oracle.forget_snapshots();
-    let mut last = None;
-    for _ in 0..3 {
-        match at_once(store.collect(all.clone())) {
-            Ok(report) => last = Some(report),
-            Err(error) => return oracle.breaks(format!("the last collection fails: {error:?}")),
-        }
-    }
-    let report = last.unwrap_or_default();
-    // What a writer that has died left dangling keeps a history from being pruned.
-    if report.problems.is_empty() && !report.condemned.is_empty() {
-        oracle.breaks(format!("something dead is left: {:#?}", report.condemned));
-    }
-    oracle.check("after the last collection");
+    world.end(&format!("seed {seed}, {climate:?}, {mutation:?}"), seed)
 }
 
 fn assert_holds(outcome: &Outcome) {

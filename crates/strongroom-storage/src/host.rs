@@ -14,7 +14,8 @@ pub trait Host: Debug + Send + Sync + 'static {
     /// The wall clock. For display and retention only: no protocol compares two machines' clocks.
     fn now(&self) -> SystemTime;
 
-    /// A clock that only goes forward, from an arbitrary start.
+    /// A clock that only goes forward, from an arbitrary start, also while the machine sleeps: what was known of a store before that
+    /// is old afterwards.
     fn monotonic(&self) -> Duration;
 
     /// Fills `bytes` with random ones that nobody else will ever draw.
@@ -48,6 +49,18 @@ impl Default for SystemHost {
     }
 }
 
+/// `Instant` stands still while the machine sleeps.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn monotonic_since(_start: Instant) -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn monotonic_since(start: Instant) -> Duration {
+    start.elapsed()
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads clock and randomness")]
 impl Host for SystemHost {
     fn now(&self) -> SystemTime {
@@ -55,7 +68,7 @@ impl Host for SystemHost {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        monotonic_since(self.start)
     }
 
     fn fill_random(&self, bytes: &mut [u8]) -> Result<()> {

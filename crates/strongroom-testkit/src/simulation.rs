@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeFrom;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +65,8 @@ pub struct Weather {
     pub step: Duration,
     /// How many steps in a thousand a process stalls at, and for how long.
     pub stalls: (u64, Vec<Duration>),
+    /// The processes that stall.
+    pub stalling: RangeFrom<usize>,
     /// How many steps in a thousand a process dies at.
     pub deaths: u64,
     /// How many operations in a thousand are refused.
@@ -78,7 +81,15 @@ impl Weather {
     /// Nothing goes wrong; each step takes as long as `step`, at most.
     #[must_use]
     pub fn calm(step: Duration) -> Self {
-        Self { step, stalls: (0, vec![Duration::ZERO]), deaths: 0, refusals: 0, lost_answers: 0, lost_requests: 0 }
+        Self {
+            step,
+            stalls: (0, vec![Duration::ZERO]),
+            stalling: 0..,
+            deaths: 0,
+            refusals: 0,
+            lost_answers: 0,
+            lost_requests: 0,
+        }
     }
 }
 
@@ -246,7 +257,7 @@ impl Simulation {
                 drop(dead);
                 return Step::Died(process);
             }
-            if world.dice.per_mille(stalls) {
+            if world.weather.stalling.contains(&process) && world.dice.per_mille(stalls) {
                 let until = world.now + *world.dice.pick(&lengths);
                 if let Some(Some(process)) = world.processes.get_mut(process) {
                     process.stalled_until = until;

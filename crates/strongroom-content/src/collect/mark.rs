@@ -15,7 +15,7 @@ use super::{CollectOptions, CollectStep, NamespaceHistory};
 use crate::chunk::{Chunk, List};
 use crate::content::{Body, Content};
 use crate::mutation::{self, Mutation};
-use crate::names::LogName;
+use crate::names::{LogName, State};
 use crate::namespace::Namespace;
 use crate::paths;
 use crate::record::Kind;
@@ -23,7 +23,7 @@ use crate::run::{Cursor, Merge, Run};
 use crate::store::Inner;
 use crate::verify::Problem;
 
-/// How many tagged versions are read together.
+/// How many tagged versions are read together, at most.
 const STATES_TOGETHER: usize = 16;
 /// Every so many namespaces the progress is told.
 const TOLD_EVERY: u64 = 100;
@@ -130,38 +130,32 @@ impl Inner {
         marked: &mut Marked,
     ) -> Result<()> {
         let (log, tagged) = (&log, &tagged);
-        let mut versions = self.names.versions(log).await?;
-        versions.reverse();
-        let versions = &versions;
-        let Some(newest) = versions.last().copied() else { return Ok(()) };
-        let encoded = log.encode(self.descriptor.folds_case);
-        let location = |version| paths::version(&encoded, version);
         let mut is_held = held.contains(log);
-        let first = if is_held { 0 } else { retention.first_kept(location, versions).await? };
-        // A version whose successor is not on record was let go before, and stands there for others to be read.
-        let mut kept: Vec<u64> = versions.iter().copied().rev().zip((0..=newest).rev()).map_while(follows).collect();
-        kept.retain(|version| *version >= first);
-        kept.reverse();
         // A namespace has content; a tag stands for a number.
-        if *log != LogName::Tags {
-            let mut there = Vec::with_capacity(tagged.len());
-            for version in tagged {
-                let lost = match self.names.at(log, *version).await {
-                    Ok(Some(_)) => {
-                        there.push(*version);
-                        continue;
-                    }
-                    Ok(None) => self.lost_tag(log, *version)?,
-                    Err(error) => error,
-                };
-                note(&mut marked.problems, lost)?;
-                (is_held, marked.is_blind) = (true, true);
-            }
-            self.mark_states(log, &there, marked).await?;
-            is_held |= !self.mark_suffix(log, &kept, newest, marked).await?;
+        let has_content = *log != LogName::Tags;
+        if has_content {
+            is_held |= !self.mark_tagged(log, tagged, marked).await?;
         }
+        let (versions, kept) = loop {
+            let mut versions = self.names.versions(log).await?;
+            versions.reverse();
+            let Some(newest) = versions.last().copied() else { return Ok(()) };
+            let kept = self.kept(log, &versions, retention, is_held).await?;
+            if !has_content {
+                break (versions, kept);
+            }
+            match self.mark_suffix(log, &kept, marked).await? {
+                Some(is_sound) => {
+                    is_held |= !is_sound;
+                    break (versions, kept);
+                }
+                // While it was read it became an old one, and another collector let it go.
+                None if self.names.find(log).await?.version > newest => {}
+                None => return Err(self.lost(log, newest)?),
+            }
+        };
         let mut chains: HashSet<u64> = HashSet::new();
-        let all = if is_held { &**versions } else { &[] };
+        let all = if is_held { &*versions } else { &[] };
         for version in kept.iter().chain(tagged).chain(all) {
             let mut version = *version;
             while version > 0 && chains.insert(version) {
@@ -170,8 +164,9 @@ impl Inner {
         }
         let before = marked.superseded.len();
         if !is_held {
+            let encoded = log.encode(self.descriptor.folds_case);
             for version in versions.iter().filter(|version| !chains.contains(version)) {
-                marked.superseded.push(location(*version)?);
+                marked.superseded.push(paths::version(&encoded, *version)?);
             }
         }
         let superseded = (marked.superseded.len() - before) as u64;
@@ -183,51 +178,78 @@ impl Inner {
         Ok(())
     }
 
-    /// Marks the versions `kept`, ascending, up to the newest. False if one of them is damaged.
-    async fn mark_suffix(
-        self: &Arc<Self>,
+    /// Which of `versions`, ascending, are kept without having a tag: those without a gap up to the newest.
+    async fn kept(
+        &self,
         log: &LogName,
-        kept: &[u64],
-        newest: u64,
-        marked: &mut Marked,
-    ) -> Result<bool> {
+        versions: &[u64],
+        retention: &Retention<'_>,
+        is_held: bool,
+    ) -> Result<Vec<u64>> {
+        let encoded = log.encode(self.descriptor.folds_case);
+        let location = |version| paths::version(&encoded, version);
+        let first = if is_held { 0 } else { retention.first_kept(location, versions).await? };
+        let newest = versions.last().copied().unwrap_or(0);
+        // A version whose successor is not on record was let go before, and stands there for others to be read.
+        let mut kept: Vec<u64> = versions.iter().copied().rev().zip((0..=newest).rev()).map_while(follows).collect();
+        kept.retain(|version| *version >= first);
+        kept.reverse();
+        Ok(kept)
+    }
+
+    /// Marks the versions that have tags. False if one is damaged or lost.
+    async fn mark_tagged(self: &Arc<Self>, log: &LogName, tagged: &BTreeSet<u64>, marked: &mut Marked) -> Result<bool> {
         let mut is_sound = true;
-        let mut note = |error: Error, marked: &mut Marked| {
-            is_sound = false;
-            note(&mut marked.problems, error)
-        };
-        // The oldest that can be read; what was pruned before can't.
-        let mut base = None;
-        for version in kept {
-            match self.names.at(log, *version).await {
-                Ok(Some(_)) => {
-                    base = Some(*version);
-                    break;
+        let mut states = Vec::new();
+        for version in tagged {
+            let lost = match self.names.at(log, *version).await {
+                Ok(Some(state)) => {
+                    states.push(state);
+                    if states.len() == STATES_TOGETHER {
+                        self.mark_states(&std::mem::take(&mut states), marked).await?;
+                    }
+                    continue;
                 }
-                Ok(None) if *version == newest => return Err(self.lost(log, newest)?),
-                Ok(None) => {}
-                Err(error) if *version == newest => return Err(error),
-                Err(error) => note(error, marked)?,
-            }
+                Ok(None) => self.lost_tag(log, *version)?,
+                Err(error) => error,
+            };
+            note(&mut marked.problems, lost)?;
+            (is_sound, marked.is_blind) = (false, true);
         }
-        let base = base.unwrap_or(newest);
-        self.mark_states(log, &[base], marked).await?;
-        for version in kept.iter().filter(|version| **version > base) {
+        self.mark_states(&states, marked).await?;
+        Ok(is_sound)
+    }
+
+    /// Marks the versions `kept`, ascending, up to the newest: of one that follows the version before, what its commit has put; of
+    /// one that is first, or where the version before has gone meanwhile or is damaged, all of it.
+    ///
+    /// `None` if the newest has gone; false if one is damaged.
+    async fn mark_suffix(self: &Arc<Self>, log: &LogName, kept: &[u64], marked: &mut Marked) -> Result<Option<bool>> {
+        let (mut follows, mut is_sound) = (false, true);
+        for version in kept {
             let read = async {
-                match self.names.run(log, *version).await? {
-                    Some(run) if run.header.put > 0 => self.mark_commit(run, marked).await,
-                    _ => Ok(()),
+                if follows {
+                    let Some(run) = self.names.run(log, *version).await? else { return Ok(false) };
+                    if run.header.put > 0 {
+                        self.mark_commit(run, marked).await?;
+                    }
+                } else {
+                    let Some(state) = self.names.at(log, *version).await? else { return Ok(false) };
+                    self.mark_states(&[state], marked).await?;
+                }
+                Ok(true)
+            };
+            follows = match read.await {
+                Ok(is_there) => is_there,
+                Err(error) if Some(version) == kept.last() => return Err(error),
+                Err(error) => {
+                    note(&mut marked.problems, error)?;
+                    is_sound = false;
+                    false
                 }
             };
-            if let Err(error) = read.await {
-                note(error, marked)?;
-            }
         }
-        if !is_sound {
-            // What the damaged ones have put may still stand.
-            self.mark_states(log, &[newest], marked).await?;
-        }
-        Ok(is_sound)
+        Ok(follows.then_some(is_sound))
     }
 
     /// Marks what the commit put that published this run.
@@ -245,36 +267,32 @@ impl Inner {
         Ok(())
     }
 
-    /// Marks all names of these versions, ascending.
-    async fn mark_states(self: &Arc<Self>, log: &LogName, versions: &[u64], marked: &mut Marked) -> Result<()> {
-        for together in versions.chunks(STATES_TOGETHER) {
-            let mut runs: BTreeMap<u64, Arc<Run>> = BTreeMap::new();
-            for version in together {
-                let Some(state) = self.names.at(log, *version).await? else { return Err(self.lost(log, *version)?) };
-                runs.extend(state.runs.into_iter().map(|run| (run.header.version, run)));
-            }
-            let mut cursors = Vec::with_capacity(runs.len());
-            for run in runs.into_values() {
-                cursors.push(Cursor::seek(run, "").await?);
-            }
-            let mut entries = Merge::new(cursors);
-            let mut needed = Vec::new();
-            while let Some(mut same) = entries.next_all().await? {
-                same.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.version()));
-                let mut next = u64::MAX;
-                for entry in same {
-                    let version = entry.version();
-                    // It is what the name stands for from its own version on, up to the next entry.
-                    let first = together.get(together.partition_point(|kept| *kept < version));
-                    if version < next && entry.is_object() && first.is_some_and(|first| *first < next) {
-                        needed.push(entry.decode().map_err(|malformed| malformed.in_file("a run"))?);
-                    }
-                    next = next.min(version);
+    /// Marks all names of these states of one history, ascending.
+    async fn mark_states(self: &Arc<Self>, states: &[State], marked: &mut Marked) -> Result<()> {
+        let kept: Vec<u64> = states.iter().map(|state| state.version).collect();
+        let runs = states.iter().flat_map(|state| &state.runs).map(|run| (run.header.version, run));
+        let runs: BTreeMap<u64, &Arc<Run>> = runs.collect();
+        let mut cursors = Vec::with_capacity(runs.len());
+        for run in runs.into_values() {
+            cursors.push(Cursor::seek(run.clone(), "").await?);
+        }
+        let mut entries = Merge::new(cursors);
+        let mut needed = Vec::new();
+        while let Some(mut same) = entries.next_all().await? {
+            same.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.version()));
+            let mut next = u64::MAX;
+            for entry in same {
+                let version = entry.version();
+                // It is what the name stands for from its own version on, up to the next entry.
+                let first = kept.get(kept.partition_point(|kept| *kept < version));
+                if version < next && entry.is_object() && first.is_some_and(|first| *first < next) {
+                    needed.push(entry.decode().map_err(|malformed| malformed.in_file("a run"))?);
                 }
-                for entry in needed.drain(..) {
-                    if let Some(object) = entry.object {
-                        self.mark_content(&object.content, marked).await?;
-                    }
+                next = next.min(version);
+            }
+            for entry in needed.drain(..) {
+                if let Some(object) = entry.object {
+                    self.mark_content(&object.content, marked).await?;
                 }
             }
         }

@@ -6,9 +6,7 @@ use strongroom_storage::{ByteRange, Error, ErrorKind, Result, Source};
 
 use super::{Mirror, MirrorReport, note};
 use crate::names::LogName;
-use crate::nonce::Nonce;
 use crate::paths;
-use crate::store::Inner;
 use crate::verify::check_run;
 
 /// A history of the source, and the versions of it that are not here, ascending.
@@ -44,7 +42,8 @@ impl Mirror<'_> {
             return Err(self.diverged(&log, head));
         }
         if let Some(common) = here.iter().find(|version| there.contains(version)) {
-            let (theirs, ours) = (commit_of(self.from, &log, *common).await?, commit_of(self.to, &log, *common).await?);
+            let (theirs, ours) =
+                (self.from.names.commit_of(&log, *common).await?, self.to.names.commit_of(&log, *common).await?);
             if let (Some(theirs), Some(ours)) = (theirs, ours)
                 && theirs != ours
             {
@@ -97,7 +96,7 @@ impl Mirror<'_> {
             match self.to.backend.store(&ours, Source::Bytes(bytes), &paths::once()).await {
                 Ok(_) => {}
                 Err(error) if error.is_already_exists() => {
-                    if commit_of(self.to, log, version).await? != Some(commit) {
+                    if self.to.names.commit_of(log, version).await? != Some(commit) {
                         return Err(self.diverged(log, version));
                     }
                 }
@@ -115,14 +114,5 @@ impl Mirror<'_> {
             self.from.backend
         );
         Error::new(ErrorKind::Conflict, "mirror", &self.to.backend, detail)
-    }
-}
-
-/// The commit that published a version, if that can be read.
-async fn commit_of(store: &Inner, log: &LogName, version: u64) -> Result<Option<Nonce>> {
-    match store.names.run(log, version).await {
-        Ok(run) => Ok(run.map(|run| run.header.commit)),
-        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -35,7 +35,7 @@ impl Change {
     /// What the name's entry comes to have where expectations are met: nothing if it stays what it is.
     fn effect(&self, present: Option<EntryRef<'_>>) -> Decoded<Option<Option<Object>>> {
         let passes = match (&self.expected, present) {
-            (Expected::AbsentOrPass, Some(_)) | (Expected::PresentOrPass, None) => true,
+            (Expected::PresentOrPass, None) => true,
             (Expected::PutByOrPass(versions), present) => {
                 !present.is_some_and(|entry| versions.contains(&entry.version()))
             }
@@ -70,8 +70,6 @@ pub(crate) enum Expected {
     Any,
     /// Nothing; else `AlreadyExists`.
     Absent,
-    /// Nothing, or the change is passed over.
-    AbsentOrPass,
     /// An object; else `Missing`.
     Present,
     /// An object, or the change is passed over.
@@ -99,6 +97,8 @@ pub(crate) struct CommitInfo {
 pub(crate) struct Published {
     pub version: u64,
     pub made: bool,
+    /// What the run has as its commit, if one was made: that of the first of those who share it.
+    pub commit: Nonce,
 }
 
 /// A version that these requests may have made, or may make yet: its creation was sent and not answered.
@@ -216,6 +216,7 @@ impl NameLog {
         let mut entries = Drafts::default();
         let mut outcomes = Vec::with_capacity(requests.len());
         let mut names: HashSet<&str> = HashSet::new();
+        let commit = requests.first().map_or(Nonce::ZERO, |first| first.request.info.id);
         for queued in requests {
             let Request { changes, info, .. } = &queued.request;
             if queued.is_given_up() || changes.iter().any(|change| names.contains(&*change.name)) {
@@ -234,7 +235,7 @@ impl NameLog {
             }
             let made = entries.len() > before;
             let version = if made { version } else { state.version };
-            outcomes.push(Ok(Outcome::Published(Published { version, made })));
+            outcomes.push(Ok(Outcome::Published(Published { version, made, commit })));
         }
         (entries, outcomes)
     }
@@ -351,6 +352,7 @@ impl NameLog {
             version,
             first,
             commit: info.id,
+            parent: state.runs.first().map_or(Nonce::ZERO, |newest| newest.header.commit),
             time: info.time,
             put: count(Entries::len).saturating_sub(removed),
             removed,

@@ -8,7 +8,6 @@ use strongroom_storage::{ByteRange, ErrorKind, Location, Result, StoreOptions};
 use super::Repair;
 use crate::mirror::source_of;
 use crate::names::LogName;
-use crate::nonce::Nonce;
 use crate::paths;
 use crate::run::Header;
 use crate::session::Session;
@@ -99,7 +98,7 @@ impl Repair<'_> {
     /// Whether every version of a history that both stores have, as far as it can be read, is the same commit.
     async fn is_same_history(&self, from: &Inner, log: &LogName, version: u64, header: &Header) -> Result<bool> {
         // The directory of one that is damaged may be sound.
-        if let Some(ours) = readable(self.store, log, version).await?
+        if let Some(ours) = self.store.names.commit_of(log, version).await?
             && ours != header.commit
         {
             return Ok(false);
@@ -109,7 +108,7 @@ impl Repair<'_> {
                 continue;
             }
             if let (Some(ours), Some(theirs)) =
-                (readable(self.store, log, common).await?, readable(from, log, common).await?)
+                (self.store.names.commit_of(log, common).await?, from.names.commit_of(log, common).await?)
                 && ours != theirs
             {
                 return Ok(false);
@@ -125,15 +124,6 @@ async fn is_kin(one: &Inner, other: &Inner) -> Result<bool> {
         Ok(source_of(&*store.backend).await?.unwrap_or_else(|| store.descriptor.id.clone()))
     };
     Ok(origin(one).await? == origin(other).await?)
-}
-
-/// The commit that published a version, if that can be read.
-async fn readable(store: &Inner, log: &LogName, version: u64) -> Result<Option<Nonce>> {
-    match store.names.run(log, version).await {
-        Ok(run) => Ok(run.map(|run| run.header.commit)),
-        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn is_damaged(checked: Result<()>) -> Result<bool> {

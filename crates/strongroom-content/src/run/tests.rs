@@ -31,6 +31,7 @@ fn header(version: u64, first: u64) -> Header {
         version,
         first,
         commit: Nonce::from_bytes([7; 16]),
+        parent: Nonce::from_bytes([6; 16]),
         time: 0,
         put: 0,
         removed: 0,
@@ -114,8 +115,8 @@ async fn a_run_with_more_entries_than_its_blocks_can_have_is_corrupt() {
         writer.finish(&header(4, 3));
         let file = std::iter::from_fn(|| writer.take()).collect::<Vec<Bytes>>().concat();
         let opened = envelope::parse(file.clone().into(), MAGIC).expect("sound");
-        // The number stands behind the header, of which all but the texts has 49 bytes.
-        let at = 49 + 2 + "dag/unit".len() + 2 + 2;
+        // The number stands behind the header, of which all but the texts has 65 bytes.
+        let at = 65 + 2 + "dag/unit".len() + 2 + 2;
         let mut directory = opened.directory.to_vec();
         assert_eq!(directory[at..at + 8], 1u64.to_le_bytes());
         directory[at..at + 8].copy_from_slice(&entries.to_le_bytes());

@@ -28,10 +28,10 @@ const CONTENTS: u64 = 10;
 /// A process.
 pub(super) struct Actor {
     process: usize,
-    store: ContentStorage,
+    pub(super) store: ContentStorage,
     simulation: Simulation,
-    host: Arc<dyn Host>,
-    oracle: Arc<Oracle>,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) oracle: Arc<Oracle>,
     dice: Dice,
 }
 
@@ -42,7 +42,7 @@ fn noise(seed: u64, length: usize) -> Bytes {
 }
 
 /// One of the contents, of each kind some. The chunked ones share chunks.
-fn content(number: u64) -> (Bytes, PutOptions) {
+pub(super) fn content(number: u64) -> (Bytes, PutOptions) {
     let with = |layout| PutOptions::default().with_layout(layout);
     match number % CONTENTS {
         0 => (noise(0, 60), PutOptions::default()),
@@ -54,11 +54,12 @@ fn content(number: u64) -> (Bytes, PutOptions) {
     }
 }
 
-fn at(namespace: &str, name: &str) -> Location {
+pub(super) fn at(namespace: &str, name: &str) -> Location {
     Location::parse(&format!("{namespace}/{name}")).expect("a location")
 }
 
 impl Actor {
+    /// One of those who do what comes to their minds.
     pub(super) fn start(
         simulation: &Simulation,
         server: &Arc<dyn ExternalStorage>,
@@ -66,21 +67,33 @@ impl Actor {
         seed: u64,
         collectors: u64,
     ) {
-        let process = simulation.next_process();
         let (kind, skew, own) = simulation.dice(|dice| (dice.below(100), dice.below(7200), Dice::new(dice.roll())));
         let skew = i64::try_from(skew).unwrap_or(0) - 3600;
+        Self::enter(simulation, server, oracle, (seed, skew, own), move |actor| async move {
+            match kind {
+                _ if kind < collectors => actor.collect().await,
+                _ if kind < collectors + (100 - collectors) * 4 / 5 => actor.write().await,
+                _ => actor.read().await,
+            }
+        });
+    }
+
+    /// A process that opens the store and does what it is told.
+    pub(super) fn enter<Act: Future<Output = ()> + Send + 'static>(
+        simulation: &Simulation,
+        server: &Arc<dyn ExternalStorage>,
+        oracle: &Arc<Oracle>,
+        (seed, skew, dice): (u64, i64, Dice),
+        act: impl FnOnce(Self) -> Act + Send + 'static,
+    ) {
+        let process = simulation.next_process();
         let host = simulation.host(process, seed, skew);
         let backend: Arc<dyn ExternalStorage> = Arc::new(simulation.watched_storage(server, process, oracle.clone()));
         let (simulation_, oracle) = (simulation.clone(), oracle.clone());
         simulation.start(async move {
             let options = OpenOptions::default().with_host(host.clone());
             let Ok(store) = ContentStorage::open(backend, options).await else { return };
-            let actor = Self { process, store, simulation: simulation_, host, oracle, dice: own };
-            match kind {
-                _ if kind < collectors => actor.collect().await,
-                _ if kind < collectors + (100 - collectors) * 4 / 5 => actor.write().await,
-                _ => actor.read().await,
-            }
+            act(Self { process, store, simulation: simulation_, host, oracle, dice }).await;
         });
     }
 
@@ -119,7 +132,7 @@ impl Actor {
         }
     }
 
-    fn failed(&self, who: &str, error: &Error) {
+    pub(super) fn failed(&self, who: &str, error: &Error) {
         self.oracle.count(&format!("{who}: {}", error.kind()), 1);
         if error.kind() == ErrorKind::Internal {
             self.oracle.breaks(format!("{who}: {error:?}"));
@@ -127,7 +140,7 @@ impl Actor {
     }
 
     /// Commits what stands in `batch`, and has it remembered that it was acknowledged.
-    async fn commit(&self, batch: Batch, names: Vec<(Location, Option<Digest>)>) -> Result<()> {
+    pub(super) async fn commit(&self, batch: Batch, names: Vec<(Location, Option<Digest>)>) -> Result<()> {
         let removed = names.iter().filter(|(_, digest)| digest.is_none());
         let removals: Vec<(Location, u64)> =
             removed.map(|(location, _)| (location.clone(), self.oracle.removes(location))).collect();
@@ -143,7 +156,7 @@ impl Actor {
                 (of == namespace).then(|| (name.to_string(), *digest))
             };
             let names: Vec<_> = names.iter().filter_map(of).collect();
-            self.oracle.acknowledge(&namespace, version.get(), &names);
+            self.oracle.acknowledge(self.process, &namespace, version.get(), &names);
         }
         Ok(())
     }
@@ -301,7 +314,7 @@ impl Actor {
     }
 
     /// What was acknowledged before is seen, or something later.
-    async fn read_the_newest(&mut self) -> Result<()> {
+    pub(super) async fn read_the_newest(&mut self) -> Result<()> {
         let location = at(self.namespace(), &self.name());
         let Some((version, digest)) = self.oracle.expected(&location) else { return Ok(()) };
         let object = self.store.find(&location).await?;

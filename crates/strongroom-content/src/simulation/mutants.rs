@@ -1,21 +1,29 @@
 //! Each way to break the protocol is noticed by some seed: what no seed notices, the simulation does not test.
 
+use std::fmt;
+
 use super::Climate::{self, Calm, Crowded, Harsh, Patient};
-use super::{CLIMATES, run};
+use super::scenes::{self, Scene};
+use super::{CLIMATES, Outcome, run};
 use crate::mutation::Mutation;
 
 /// The seed that is known to notice it is tried first; where a change of the code has made that another, so many are, in each
 /// climate. `STRONGROOM_SEARCH=400` tries more.
 const SEEDS: u64 = 40;
 
-fn caught(mutation: Mutation, known: (u64, Climate)) {
+fn caught<Where: Copy + PartialEq + fmt::Debug>(
+    mutation: Mutation,
+    known: (u64, Where),
+    wheres: &[Where],
+    play: impl Fn(Where, u64, Option<Mutation>) -> Outcome,
+) {
     let seeds = std::env::var("STRONGROOM_SEARCH").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
-    let all = (0..seeds).flat_map(|seed| CLIMATES.map(|climate| (seed, climate)));
-    for (seed, climate) in std::iter::once(known).chain(all) {
-        if let Some(broken) = run(seed, climate, Some(mutation)).broken {
+    let all = (0..seeds).flat_map(|seed| wheres.iter().map(move |place| (seed, *place)));
+    for (seed, place) in std::iter::once(known).chain(all) {
+        if let Some(broken) = play(place, seed, Some(mutation)).broken {
             println!("{broken}");
-            if (seed, climate) != known {
-                println!("now known: {mutation:?} ({seed}, {climate:?})");
+            if (seed, place) != known {
+                println!("now known: {mutation:?} ({seed}, {place:?})");
             }
             return;
         }
@@ -23,38 +31,52 @@ fn caught(mutation: Mutation, known: (u64, Climate)) {
     panic!("{mutation:?} is not noticed by {seeds} seeds; STRONGROOM_SEARCH=400 tries more");
 }
 
+fn caught_by_chance(mutation: Mutation, (seed, climate): (u64, Climate)) {
+    caught(mutation, (seed, climate), &CLIMATES, |climate, seed, mutation| run(seed, climate, mutation));
+}
+
+fn caught_in(mutation: Mutation, (seed, scene): (u64, Scene)) {
+    caught(mutation, (seed, scene), &[scene], scenes::play);
+}
+
 macro_rules! mutants {
-    ($($test:ident: $mutation:ident $known:tt,)*) => {
+    ($by:path; $($test:ident: $mutation:ident $known:tt,)*) => {
         $(
             #[test]
             fn $test() {
-                caught(Mutation::$mutation, $known);
+                $by(Mutation::$mutation, $known);
             }
         )*
     };
 }
 
-mutants! {
-    a_collector_that_does_not_wait_for_sessions: NoSessions (8, Crowded),
+mutants! { caught_in;
+    a_head_that_is_trusted_too_long: HeadTrustedTooLong (84, Scene::LateVersion),
+    a_writer_that_does_not_look_whether_its_session_stood: NoCheck (0, Scene::TheSame),
+    a_writer_that_looks_only_before_it_publishes: CheckBeforePublishing (39, Scene::TheSame),
+    a_collector_that_looks_at_the_sessions_before_its_list: SessionsBeforeList (72, Scene::TheSame),
+    a_handle_that_relies_on_packs_unseen: IndexAcrossSessions (0, Scene::LateCopy),
+    a_copy_of_what_is_listed: LinkOfListed (0, Scene::LateCopy),
+    a_writer_that_reads_the_lists_before_its_session: MarkerAfterLists (568, Scene::TheSame),
+    a_handle_that_builds_on_a_head_of_before_its_session: HeadAcrossSessions (7, Scene::LateVersion),
+    a_collector_that_does_not_wait_for_sessions: NoSessions (18, Scene::TheSame),
+    a_writer_that_does_not_read_the_lists: ListsUnread (1, Scene::TheSame),
+    a_collector_that_counts_on_what_another_lists: OtherListsIgnored (170, Scene::TwoCollectors),
+    a_commit_that_changes_nothing_and_does_not_look: NothingUnchecked (58, Scene::TheSame),
+    a_version_that_was_collected_before_it_was_published: LateVersionCounted (43, Scene::LateVersion),
+}
+
+mutants! { caught_by_chance;
     a_collector_that_does_not_mark_again: OneMark (0, Calm),
     a_collector_that_pardons_what_it_listed: PardonInPlace (0, Calm),
     packs_whose_names_come_back: ReuseNames (0, Calm),
-    a_writer_that_does_not_look_whether_its_session_stood: NoCheck (17, Crowded),
-    a_writer_that_looks_only_before_it_publishes: CheckBeforePublishing (121, Crowded),
-    a_session_that_is_ended_by_deleting_its_marker: EndsByDeleting (0, Crowded),
-    a_collector_that_takes_what_was_the_newest_a_moment_ago: NoRetention (20, Patient),
-    a_writer_that_does_not_read_the_lists: ListsUnread (0, Calm),
-    a_writer_that_reads_the_lists_before_its_session: MarkerAfterLists (5, Crowded),
-    a_collector_that_looks_at_the_sessions_before_its_list: SessionsBeforeList (147, Calm),
-    a_collector_that_deletes_versions_unlisted: PruneAtOnce (16, Harsh),
-    a_handle_that_relies_on_packs_unseen: IndexAcrossSessions (0, Crowded),
-    a_handle_that_builds_on_a_head_of_before_its_session: HeadAcrossSessions (137, Calm),
-    a_tag_of_what_is_listed: TagOfListed (88, Crowded),
-    a_copy_of_what_is_listed: LinkOfListed (583, Crowded),
-    a_commit_that_looks_at_the_session_of_another_task: GroupOnOneSession (82, Crowded),
-    a_session_whose_marker_may_not_be_there: MarkerUnconfirmed (205, Crowded),
+    a_session_that_is_ended_by_deleting_its_marker: EndsByDeleting (101, Crowded),
+    a_collector_that_takes_what_was_the_newest_a_moment_ago: NoRetention (17, Patient),
+    a_collector_that_deletes_versions_unlisted: PruneAtOnce (9, Crowded),
+    a_tag_of_what_is_listed: TagOfListed (2, Harsh),
+    a_commit_that_looks_at_the_session_of_another_task: GroupOnOneSession (200, Harsh),
+    a_session_whose_marker_may_not_be_there: MarkerUnconfirmed (440, Crowded),
     a_version_that_is_there_before_its_content: PublishedBeforeContent (0, Calm),
     a_batch_in_two_versions: BatchInTwo (2, Patient),
-    a_head_that_is_trusted_too_long: HeadTrustedTooLong (8, Calm),
-    a_collector_that_does_not_know_tags: TagsUnmarked (1, Calm),
+    a_collector_that_does_not_know_tags: TagsUnmarked (1, Harsh),
 }

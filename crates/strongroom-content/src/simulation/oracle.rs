@@ -50,6 +50,8 @@ struct Memory {
     tags: BTreeMap<(Namespace, String), Kept>,
     newest: BTreeMap<String, u64>,
     created: BTreeSet<Location>,
+    /// Versions that were published after they had been collected, and by whom.
+    late: HashSet<(usize, Location)>,
     markers: Vec<Location>,
     /// Of those, the ones whose request got lost.
     lost_markers: Vec<Location>,
@@ -154,7 +156,17 @@ impl Oracle {
     }
 
     /// A commit was acknowledged.
-    pub(super) fn acknowledge(&self, namespace: &Namespace, version: u64, names: &[(String, Option<Digest>)]) {
+    pub(super) fn acknowledge(
+        &self,
+        process: usize,
+        namespace: &Namespace,
+        version: u64,
+        names: &[(String, Option<Digest>)],
+    ) {
+        let location = paths::version(&LogName::Namespace(namespace.clone()).encode(false), version);
+        if location.is_ok_and(|location| self.memory().late.contains(&(process, location))) {
+            self.breaks(format!("version {version} of {namespace} is acknowledged, which was collected long before"));
+        }
         self.tell(|| format!("acknowledged: version {version} of {namespace}: {names:?}"));
         {
             let mut memory = self.memory();
@@ -342,7 +354,7 @@ impl Watch for Oracle {
         match operation {
             Operation::Store { mode, .. } | Operation::StoreNamed { mode, .. } => {
                 for Stored { location, .. } in stored {
-                    self.stored(location, *mode);
+                    self.stored(process, location, *mode);
                 }
             }
             Operation::Delete { location } => {
@@ -364,7 +376,7 @@ impl Watch for Oracle {
 }
 
 impl Oracle {
-    fn stored(&self, location: &Location, mode: StoreMode) {
+    fn stored(&self, process: usize, location: &Location, mode: StoreMode) {
         let name = location.as_str();
         let mut memory = self.memory();
         if name.ends_with(paths::MARKER) {
@@ -375,6 +387,12 @@ impl Oracle {
             *memory.counts.entry("lists".into()).or_default() += 1;
         } else if [paths::PACKS, paths::FILES, paths::NAMES, paths::INDEX].iter().any(|kind| name.starts_with(kind)) {
             let is_new = memory.created.insert(location.clone());
+            // A writer that has stalled until its session was ended may publish a version that was collected. It stands for nothing.
+            if !is_new && mode == StoreMode::Create && name.starts_with(paths::NAMES) {
+                *memory.counts.entry("late versions".into()).or_default() += 1;
+                memory.late.insert((process, location.clone()));
+                return;
+            }
             let next = paths::version_of(location).filter(|_| name.starts_with(paths::NAMES)).map(|version| {
                 let log = name.rsplit_once('/').map_or(name, |(log, _)| log).to_string();
                 (version, memory.newest.insert(log, version).unwrap_or(0) + 1)

@@ -63,7 +63,7 @@ pub(crate) fn seal_run(
     filter: &[u8],
 ) -> Result<Bytes> {
     let mut directory = Draft::default();
-    directory.u64(header.version).u64(header.first).raw(&[7; 16]).u64(1_700_000_000_000_000);
+    directory.u64(header.version).u64(header.first).raw(&[7; 16]).raw(&[6; 16]).u64(1_700_000_000_000_000);
     directory.u32(1).u32(0).u8(u8::from(header.log.is_none())).short(header.log.unwrap_or_default().as_bytes());
     directory.short(b"Ada").short(b"forged").u64(entries).u32(blocks).append(rows);
     directory.u32(u32::try_from(filter.len()).unwrap_or(u32::MAX)).raw(filter);
