@@ -15,8 +15,8 @@ from collections import namedtuple
 import zstandard
 from blake3 import blake3
 
-FORMAT, FEATURES = "0-unstable", set()
-PACK, INDEX, RUN = MAGICS = b"SRPACK0\n", b"SRINDX0\n", b"SRRUN00\n"
+FORMAT, FEATURES = "1", set()
+PACK, INDEX, RUN = MAGICS = b"SRPACK1\n", b"SRINDX1\n", b"SRRUN01\n"
 FOOTER_BYTES, VERSIONS = 56, 1 << 40
 RECORD_BYTES, BLOCK_RECORDS = 56, 73
 CHUNK, CHUNK_LIST, CELL_LIST = 0, 1, 2

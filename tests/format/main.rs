@@ -1,5 +1,6 @@
 //! `FORMAT.md`, checked: `tests/read_store.py`, written from that document alone, reads what this program writes.
 
+mod fixtures;
 #[path = "../python/mod.rs"]
 mod python;
 mod sample;
@@ -256,7 +257,7 @@ async fn a_store_of_another_format_or_with_an_unknown_feature_is_refused() {
     let path = sample.root().join("strongroom.json");
     let text = std::fs::read_to_string(&path).expect("the description");
     for (from, to, word) in [
-        ("\"0-unstable\"", "\"1\"", "format"),
+        ("\"format\": \"1\"", "\"format\": \"2\"", "format"),
         ("\"required_features\": []", "\"required_features\": [\"holes\"]", "holes"),
     ] {
         let changed = text.replacen(from, to, 1);

@@ -1,13 +1,15 @@
 //! A store in a folder that has everything the format knows.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use futures::TryStreamExt;
 use strongroom::content::{ChunkSizes, Compression};
 use strongroom::{
-    Attributes, ContentConfig, ContentStorage, DigestSet, Layout, Location, Namespace, OpenOptions, PutOptions, Source,
-    StoreMode, Version,
+    Attributes, CollectOptions, ContentConfig, ContentStorage, Digest, DigestSet, Layout, Location, Namespace,
+    OpenOptions, PutOptions, Source, StoreMode, Version,
 };
 use strongroom_storage::Host;
 use strongroom_testkit::TestHost;
@@ -44,6 +46,11 @@ pub fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     TestHost::new(seed).fill_random(&mut bytes).expect("it never fails");
     bytes
+}
+
+/// The same 64 KiB again and again: what is not stored compressed is small in an archive.
+fn repeated(seed: u64, length: usize) -> Vec<u8> {
+    noise(seed, 64 << 10).into_iter().cycle().take(length).collect()
 }
 
 fn text(length: usize) -> Vec<u8> {
@@ -98,14 +105,44 @@ pub async fn rich() -> Sample {
     Sample { folder, store }
 }
 
+/// The same, with a large namespace, and with what collectors and writers leave: versions that were let go, merged packs, a list that
+/// is not finished, and a session that nobody ended.
+pub async fn used() -> Sample {
+    let Sample { folder, store } = rich().await;
+    many_names(&store).await;
+    let options = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO).with_keep_last(10);
+    store.collect(options).await.expect("collect");
+    let packs =
+        async || -> BTreeSet<Location> { store.backend().iter_contents("packs/").try_collect().await.expect("list") };
+    let before = packs().await;
+    put(&store, vec![("short/lived", noise(12, 5000), PutOptions::default())]).await;
+    let after = packs().await;
+    let pack = after.difference(&before).next().expect("a pack of its own");
+    let mut batch = store.batch();
+    batch.remove(at("short/lived"));
+    batch.commit().await.expect("remove");
+    put(&store, vec![("kept/after/collection", noise(13, 5000), PutOptions::default())]).await;
+    let lines = format!("{pack}\n");
+    let list = format!("{lines}end {}\n", Digest::of(lines.as_bytes()));
+    for (mark, text) in [("list", list.as_str()), ("session", "session\n"), ("beat", "3\n")] {
+        let mark = at(&format!("gc/{}.{mark}", if mark == "list" { "1".repeat(32) } else { "2".repeat(32) }));
+        store.backend().store_bytes(&mark, text.to_string().into()).await.expect("store");
+    }
+    Sample { folder, store }
+}
+
 /// A namespace with so many names that its run has a filter.
 pub async fn large() -> Sample {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = create(&folder.path().join("store"), ContentConfig::default()).await;
+    many_names(&store).await;
+    Sample { folder, store }
+}
+
+async fn many_names(store: &ContentStorage) {
     let names: Vec<String> = (0..LARGE).map(|n| format!("large/{n}")).collect();
     let objects = names.iter().map(|name| (name.as_str(), name.clone().into_bytes(), PutOptions::default()));
-    put(&store, objects.collect()).await;
-    Sample { folder, store }
+    put(store, objects.collect()).await;
 }
 
 async fn contents(store: &ContentStorage) {
@@ -116,16 +153,16 @@ async fn contents(store: &ContentStorage) {
             ("kept/inline/largest", noise(1, 256), PutOptions::default()),
             ("kept/packed/smallest", noise(2, 257), PutOptions::default()),
             ("kept/packed/text", text(100_000), PutOptions::default()),
-            ("kept/packed/largest", noise(3, 1 << 20), PutOptions::default()),
+            ("kept/packed/largest", repeated(3, 1 << 20), PutOptions::default()),
             ("kept/packed/as one chunk", noise(4, 900), layout(Layout::Chunked)),
             ("kept/chunked/short", noise(5, 30_000), layout(Layout::Chunked)),
             (CHUNKED, noise(6, 300_000), layout(Layout::Chunked)),
             ("kept/chunked/text", text(400_000), layout(Layout::Chunked)),
             ("kept/whole/empty", Vec::new(), layout(Layout::Whole)),
             ("kept/whole/small", noise(7, 300), layout(Layout::Whole)),
-            ("kept/whole/one cell", noise(8, 1 << 20), layout(Layout::Whole)),
+            ("kept/whole/one cell", repeated(8, 1 << 20), layout(Layout::Whole)),
             ("kept/whole/short", text((3 << 20) + 1), layout(Layout::Whole)),
-            ("kept/whole/long", noise(9, (34 << 20) + 1025), PutOptions::default()),
+            ("kept/whole/long", repeated(9, (34 << 20) + 1025), PutOptions::default()),
         ],
     )
     .await;

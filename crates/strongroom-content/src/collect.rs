@@ -225,7 +225,7 @@ impl ContentStorage {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if a shorter grace period than the store's is asked for beside others; [`ErrorKind::Unsupported`] if the
-    /// store is a mirror, or where one machine may see late what another did, and others may use it; [`ErrorKind::Corrupt`] if a
+    /// store is a mirror, or needs a feature that this program does not know, or where one machine may see late what another did, and others may use it; [`ErrorKind::Corrupt`] if a
     /// history is damaged so that it can't be known what is needed: then nothing goes; [`ErrorKind::Unavailable`] if there is no room
     /// for what has to be copied; those of the backend. After an error what was begun is finished by the next collection.
     pub async fn collect(&self, options: CollectOptions) -> Result<CollectReport> {
@@ -234,6 +234,9 @@ impl ContentStorage {
             let detail = "it is a mirror: its files may come again under their names, so none is deleted; collect its source, or make a \
                           new mirror";
             return Err(Error::new(ErrorKind::Unsupported, "collect", &store.backend, detail));
+        }
+        if !options.dry_run {
+            store.sessions.check_writable()?;
         }
         let grace = options.grace.unwrap_or(store.descriptor.grace());
         if grace < store.descriptor.grace() && !options.offline {

@@ -12,7 +12,7 @@ use crate::nonce::Nonce;
 use crate::paths;
 
 /// The format that this program reads and writes.
-pub const FORMAT: &str = "0-unstable";
+pub const FORMAT: &str = "1";
 /// The features beyond the base format that this program understands.
 const FEATURES: [&str; 0] = [];
 /// The largest average chunk that a store may ask for, in bytes.
@@ -38,6 +38,7 @@ Copying a store that is in use is safe in this order: names/@tags/, the rest of 
 pub(crate) struct Descriptor {
     format: String,
     required_features: Vec<String>,
+    required_to_write: Vec<String>,
     /// The store's own name, drawn when it was made.
     pub id: String,
     pub layout: Layout,
@@ -63,6 +64,7 @@ impl Descriptor {
         let mut descriptor = Self {
             format: FORMAT.into(),
             required_features: Vec::new(),
+            required_to_write: Vec::new(),
             id: Nonce::draw(host)?.to_string(),
             layout: config.layout,
             compression: config.compression,
@@ -134,6 +136,20 @@ impl Descriptor {
             return unknown(format!("the store wants the digest {name:?}"));
         }
         Ok(descriptor)
+    }
+
+    /// Why this program must not write to the store, if there is a reason.
+    ///
+    /// # Errors
+    /// `Unsupported` if writers have to know a feature that this program does not know.
+    pub(crate) fn check_writable(&self, backend: &dyn ExternalStorage) -> Result<()> {
+        let Some(feature) = self.required_to_write.iter().find(|name| !FEATURES.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let detail = format!(
+            "who writes to the store must know the feature {feature:?}; use a strongroom that knows it, or only read"
+        );
+        Err(Error::new(ErrorKind::Unsupported, "write to", backend, detail))
     }
 
     pub(crate) fn digests(&self) -> DigestSet {

@@ -19,7 +19,7 @@ use crate::record::{DigestPrefix, RECORD_BYTES, Records};
 pub(crate) use builder::{Builder, chunk_count};
 
 /// The magic number of index files.
-pub(crate) const MAGIC: Magic = b"SRINDX0\n";
+pub(crate) const MAGIC: Magic = b"SRINDX1\n";
 /// How many records a block has; the last one may have fewer. They are a little under 4 KiB, the page that is read anyway.
 pub(crate) const BLOCK_RECORDS: usize = 73;
 /// Bytes of a block.

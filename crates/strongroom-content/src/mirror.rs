@@ -78,6 +78,9 @@ impl ContentStorage {
     pub async fn mirror_from(&self, from: &Self, options: MirrorOptions) -> Result<MirrorReport> {
         let mirror = Mirror { to: &self.inner, from: &from.inner, options: &options };
         let mut report = MirrorReport::default();
+        if !options.dry_run {
+            self.inner.sessions.check_writable()?;
+        }
         mirror.check_mark().await?;
         // Histories first: all that they name is there by then.
         let histories = mirror.histories().await?;

@@ -12,7 +12,7 @@ use crate::paths;
 use crate::record::{Kind, Record, Records, encode_records};
 
 /// The magic number of packs.
-pub(crate) const MAGIC: Magic = b"SRPACK0\n";
+pub(crate) const MAGIC: Magic = b"SRPACK1\n";
 /// A pack is closed when it has this many bytes.
 const TARGET_BYTES: u64 = 32 << 20;
 /// A pack is closed when it has this many chunks.

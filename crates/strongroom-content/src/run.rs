@@ -29,7 +29,7 @@ pub(crate) use runs::Runs;
 use writer::RunWriter;
 
 /// The magic number of runs.
-pub(crate) const MAGIC: Magic = b"SRRUN00\n";
+pub(crate) const MAGIC: Magic = b"SRRUN01\n";
 /// A block is closed when it has this many bytes.
 const BLOCK_BYTES: usize = 16 << 10;
 /// A block has no more bytes than this, before compression: much more than one entry of ours can have. Many are read at once.

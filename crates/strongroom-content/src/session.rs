@@ -285,12 +285,25 @@ pub(crate) struct Sessions {
     host: Arc<dyn Host>,
     lease: Duration,
     epoch: Epoch,
+    writable: Result<()>,
     current: tokio::sync::Mutex<Option<Arc<Session>>>,
 }
 
 impl Sessions {
-    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, host: Arc<dyn Host>, lease: Duration, epoch: Epoch) -> Self {
-        Self { backend, host, lease, epoch, current: tokio::sync::Mutex::new(None) }
+    /// Those of a handle; none begins if `writable` is an error.
+    pub(crate) fn new(
+        backend: Arc<dyn ExternalStorage>,
+        host: Arc<dyn Host>,
+        lease: Duration,
+        epoch: Epoch,
+        writable: Result<()>,
+    ) -> Self {
+        Self { backend, host, lease, epoch, writable, current: tokio::sync::Mutex::new(None) }
+    }
+
+    /// Whether this program may write to the store at all.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.writable.clone()
     }
 
     /// Joins the session of this handle, or begins one.
@@ -316,6 +329,7 @@ impl Sessions {
 
     /// Begins a session that no other work joins.
     pub(crate) async fn begin(&self) -> Result<Arc<Session>> {
+        self.check_writable()?;
         Ok(Arc::new(Session::begin(&self.backend, &self.host, self.lease, &self.epoch).await?))
     }
 

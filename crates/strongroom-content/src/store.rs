@@ -88,6 +88,7 @@ impl ContentStorage {
 
     fn assemble(backend: Arc<dyn ExternalStorage>, descriptor: Descriptor, options: OpenOptions) -> Self {
         let host = options.host;
+        let writable = descriptor.check_writable(&*backend);
         let (grace, lease, epoch) = (descriptor.grace(), descriptor.lease(), Epoch::default());
         let cache = Cache::new(options.cache, &descriptor.id);
         let catalog = Arc::new(Catalog::new(backend.clone(), host.clone(), &cache));
@@ -107,7 +108,7 @@ impl ContentStorage {
             catalog,
             cache,
             packs: PackReader::new(backend.clone()),
-            sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch),
+            sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch, writable),
             durable,
             queue: CommitQueue::new(names.clone()),
             names,

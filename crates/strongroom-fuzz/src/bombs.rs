@@ -28,7 +28,7 @@ const NONCE: [u8; 16] = [9; 16];
 
 /// A pack of these items: digest, kind, size, and as it is stored.
 fn pack(items: &[(Digest, u8, u32, Vec<u8>)]) -> Result<(Bytes, Vec<Record>)> {
-    let (mut body, mut records) = (b"SRPACK0\n".to_vec(), Vec::new());
+    let (mut body, mut records) = (b"SRPACK1\n".to_vec(), Vec::new());
     for (digest, kind, size, item) in items {
         let place = Place { pack: NONCE, offset: body.len() as u64, stored: item.len() as u32, method: 1 };
         records.push(Record { digest: *digest, size: *size, kind: *kind, place });
@@ -39,7 +39,7 @@ fn pack(items: &[(Digest, u8, u32, Vec<u8>)]) -> Result<(Bytes, Vec<Record>)> {
     let mut sorted = records.clone();
     sorted.sort_by_key(|record| record.digest);
     sorted.iter().for_each(|record| record.encode(&mut directory, 0));
-    Ok((craft::seal(&mut Unstructured::new(&[]), b"SRPACK0\n", body, directory)?, records))
+    Ok((craft::seal(&mut Unstructured::new(&[]), b"SRPACK1\n", body, directory)?, records))
 }
 
 /// Tries a store with this pack, if any, and this newest run of `a`.
@@ -117,7 +117,7 @@ fn large_blocks() -> Tried {
 
 /// A run of these blocks: the first name, the size, and as it is stored; with so many entries each.
 fn run_of_blocks(blocks: Vec<(String, u32, Vec<u8>)>, entries: u64) -> Bytes {
-    let (mut body, mut rows) = (b"SRRUN00\n".to_vec(), Draft::default());
+    let (mut body, mut rows) = (b"SRRUN01\n".to_vec(), Draft::default());
     for (name, size, item) in &blocks {
         rows.short(name.as_bytes()).u64(body.len() as u64).u32(item.len() as u32).u32(*size).u8(1);
         rows.raw(&Digest::of(item).as_bytes()[..16]);

@@ -86,7 +86,7 @@ fn a_store_of_another_format_is_left_alone() {
     let place = Place::new();
     place.run_with("put - a", b"1").ok();
     let description = String::from_utf8(place.read(".strongroom/strongroom.json")).expect("text");
-    let format = r#""format": "0-unstable""#;
+    let format = r#""format": "1""#;
     assert!(description.contains(format), "{description}");
     // Nobody may write to it, but another file can take its place.
     std::fs::remove_file(place.path(".strongroom/strongroom.json")).expect("ours");

@@ -103,7 +103,7 @@ fn a_power_failure_during_a_large_commit_leaves_the_old_state_or_the_new() {
     };
     let recording = Recording::of(&disk_folder(), prepare, &[process(LARGE)]);
     report("large commits", recording.survives(&all, SEED).expect("nothing is lost"));
-    let lost = recording.survives(&|sync| !sync.magic.starts_with(b"SRPACK0"), SEED);
+    let lost = recording.survives(&|sync| !sync.magic.starts_with(b"SRPACK1"), SEED);
     lost.expect_err("a run is published before its packs are durable, and nobody sees it");
 }
 
@@ -119,8 +119,8 @@ const FORGOTTEN: &[Mutant] = &[
     ("folders of packs", |sync| sync.folder.is_some_and(|folder| folder.starts_with("/store/packs"))),
     ("folders of whole files", |sync| sync.folder.is_some_and(|folder| folder.starts_with("/store/files"))),
     ("the descriptor", |sync| sync.magic.starts_with(b"{")),
-    ("packs", |sync| sync.magic.starts_with(b"SRPACK0")),
-    ("runs", |sync| sync.magic.starts_with(b"SRRUN00")),
+    ("packs", |sync| sync.magic.starts_with(b"SRPACK1")),
+    ("runs", |sync| sync.magic.starts_with(b"SRRUN01")),
     ("whole files", |sync| {
         let others: [&[u8]; 3] = [b"SR", b"{", b"This"];
         sync.folder.is_none() && !others.iter().any(|other| sync.magic.starts_with(other))

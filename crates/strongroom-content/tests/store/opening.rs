@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use strongroom_content::{ChunkSizes, Compression, ContentConfig, ContentStorage, Layout, OpenOptions};
-use strongroom_storage::{ByteRange, Digest, DigestSet, ErrorKind, ExternalStorage, ReadOnlyStorage};
+use strongroom_content::{
+    ChunkSizes, CollectOptions, Compression, ContentConfig, ContentStorage, Layout, MirrorOptions, OpenOptions, Version,
+};
+use strongroom_storage::{ByteRange, Digest, DigestSet, ErrorKind, ExternalStorage, ReadOnlyStorage, StoreMode};
 use strongroom_testkit::{Operation, RecordingStorage};
 
-use crate::support::{Backend, at, create, files, load, memory, noise, open, small_chunks};
+use crate::support::{
+    Backend, assert_no_problems, at, create, files, load, memory, namespace, noise, open, small_chunks, verify,
+};
 use crate::traps::trapped;
 
 #[tokio::test]
@@ -29,7 +33,7 @@ async fn a_store_of_another_time_is_refused_and_left_alone() {
     let text = backend.load_bytes(&file, ByteRange::All).await.expect("load");
     let text = String::from_utf8(text.into()).expect("text");
     for (from, to, kind, says) in [
-        ("0-unstable", "1", ErrorKind::Unsupported, "format \"1\""),
+        ("\"format\": \"1\"", "\"format\": \"2\"", ErrorKind::Unsupported, "format \"2\""),
         ("\"format\"", "\"form\"", ErrorKind::Unsupported, "format is not given"),
         ("\"required_features\": []", "\"required_features\": [\"mirrors\"]", ErrorKind::Unsupported, "\"mirrors\""),
         ("\"digests\": []", "\"digests\": [\"crc7\"]", ErrorKind::Unsupported, "\"crc7\""),
@@ -59,6 +63,38 @@ async fn a_store_of_another_time_is_refused_and_left_alone() {
     let colored = sealed(&text.replacen('{', "{\"color\": \"blue\",", 1));
     backend.store_bytes(&file, colored.into()).await.expect("store");
     open(&backend).await.store_bytes(&at("a/b"), "1".into()).await.expect("store");
+}
+
+#[tokio::test]
+async fn a_store_that_wants_writers_who_know_more_is_only_read() {
+    let (backend, other) = (memory(), memory());
+    let store = create(&backend, small_chunks()).await;
+    store.store_bytes(&at("a/b"), "1".into()).await.expect("store");
+    let source = create(&other, small_chunks()).await;
+    let file = at("strongroom.json");
+    let text = backend.load_bytes(&file, ByteRange::All).await.expect("load");
+    let text = String::from_utf8(text.into()).expect("text");
+    let asking = text.replacen("\"required_to_write\": []", "\"required_to_write\": [\"pins\"]", 1);
+    assert_ne!(asking, text);
+    backend.store_bytes(&file, sealed(&asking).into()).await.expect("store");
+    let before = files(&backend, "").await;
+    let store = open(&backend).await;
+    assert_eq!(load(&store, "a/b").await.expect("load"), "1");
+    assert_no_problems(&verify(&backend, true).await, "it is sound");
+    store.collect(CollectOptions::default().with_dry_run(true)).await.expect("it only looks");
+    let offline = CollectOptions::default().with_offline(true);
+    for refused in [
+        store.store_bytes(&at("a/c"), "2".into()).await.map(drop),
+        store.delete(&at("a/b")).await,
+        store.tag(&namespace("a"), Version::new(1), "t", StoreMode::Create).await.map(drop),
+        store.collect(offline).await.map(drop),
+        store.mirror_from(&source, MirrorOptions::default()).await.map(drop),
+    ] {
+        let error = refused.expect_err("it does not know pins");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+        assert!(error.to_string().contains("pins"), "{error}");
+    }
+    assert_eq!(files(&backend, "").await, before);
 }
 
 /// A description with the checksum that it should have, if it is one.

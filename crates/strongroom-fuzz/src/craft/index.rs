@@ -20,7 +20,7 @@ pub(crate) fn index(u: &mut Unstructured<'_>, packs: &[[u8; 16]], records: &[Rec
     if !rarely(u, 16)? {
         rows.sort_by_key(|record| record.digest);
     }
-    let mut body = b"SRINDX0\n".to_vec();
+    let mut body = b"SRINDX1\n".to_vec();
     let mut fences = Draft::default();
     for block in rows.chunks(BLOCK_RECORDS) {
         let mut encoded = Draft::default();
@@ -42,5 +42,5 @@ pub(crate) fn index(u: &mut Unstructured<'_>, packs: &[[u8; 16]], records: &[Rec
     // All bits are set, so that nothing is ruled out.
     let filter = vec![0xff; u.int_in_range(1..=40)?];
     directory.u32(u32::try_from(filter.len()).unwrap_or(u32::MAX)).raw(&filter).append(&fences);
-    seal(u, b"SRINDX0\n", body, directory)
+    seal(u, b"SRINDX1\n", body, directory)
 }

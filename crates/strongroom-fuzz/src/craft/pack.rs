@@ -77,7 +77,7 @@ pub(crate) fn false_frame(size: u64) -> Vec<u8> {
 
 /// A pack of this name.
 pub(crate) fn pack(u: &mut Unstructured<'_>, nonce: [u8; 16]) -> Result<Pack> {
-    let mut body = b"SRPACK0\n".to_vec();
+    let mut body = b"SRPACK1\n".to_vec();
     let (mut records, mut contents): (Vec<Record>, Vec<Bytes>) = (Vec::new(), Vec::new());
     for _ in 0..u.int_in_range(1..=6)? {
         let seed = u.int_in_range(0..=20)?;
@@ -140,7 +140,7 @@ pub(crate) fn pack(u: &mut Unstructured<'_>, nonce: [u8; 16]) -> Result<Pack> {
     let mut directory = Draft::default();
     directory.raw(&nonce);
     rows.iter().for_each(|record| record.encode(&mut directory, 0));
-    Ok(Pack { nonce, file: seal(u, b"SRPACK0\n", body, directory)?, records, bytes: contents })
+    Ok(Pack { nonce, file: seal(u, b"SRPACK1\n", body, directory)?, records, bytes: contents })
 }
 
 /// A list as it stands in a pack.

@@ -26,7 +26,7 @@ pub(crate) fn run_of(u: &mut Unstructured<'_>, header: &Header<'_>, mut entries:
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         entries.dedup_by(|a, b| a.0 == b.0);
     }
-    let mut body = b"SRRUN00\n".to_vec();
+    let mut body = b"SRRUN01\n".to_vec();
     let mut rows = Draft::default();
     let block = u.int_in_range(1..=8)?;
     let mut blocks = 0u32;
@@ -67,7 +67,7 @@ pub(crate) fn seal_run(
     directory.u32(1).u32(0).u8(u8::from(header.log.is_none())).short(header.log.unwrap_or_default().as_bytes());
     directory.short(b"Ada").short(b"forged").u64(entries).u32(blocks).append(rows);
     directory.u32(u32::try_from(filter.len()).unwrap_or(u32::MAX)).raw(filter);
-    seal(u, b"SRRUN00\n", body, directory)
+    seal(u, b"SRRUN01\n", body, directory)
 }
 
 /// A run of a namespace, with entries of all kinds.

@@ -20,7 +20,7 @@ pub(crate) fn descriptor(u: &mut Unstructured<'_>, valid: &Bytes) -> Result<Byte
             5 => json!(["md5", "md5", "sha256"]),
             6 => json!({"minimum": edge(u, 64)?, "average": edge(u, 256)?, "maximum": edge(u, 1024)?}),
             7 => json!(u.arbitrary::<bool>()?),
-            _ => json!(["auto", "whole", "chunked", "none", "zstd", "0-unstable", "1"][u.int_in_range(0..=6)?]),
+            _ => json!(["auto", "whole", "chunked", "none", "zstd", "0-unstable", "2"][u.int_in_range(0..=6)?]),
         };
         let fields = value.as_object_mut().expect("it is an object");
         let keys: Vec<String> =
