@@ -30,6 +30,7 @@ use strongroom_storage::{Error, ErrorKind, Location, Result};
 use crate::list;
 use crate::mirror::source_of;
 use crate::mutation::{self, Mutation};
+use crate::names::LogName;
 use crate::namespace::Namespace;
 use crate::nonce::Nonce;
 use crate::store::{ContentStorage, Inner};
@@ -193,6 +194,8 @@ pub struct CollectReport {
     pub namespaces: Vec<NamespaceHistory>,
     /// What was found that can go.
     pub condemned: Vec<Condemned>,
+    /// What would have gone, too, if there were room for copies of what is needed of it.
+    pub postponed: Vec<Condemned>,
     /// How many files of the store were deleted, also for collectors that did not come so far.
     pub deleted_files: u64,
     /// How many bytes they had.
@@ -260,6 +263,14 @@ impl ContentStorage {
     }
 }
 
+/// Whether something could not be stored, for want of room it may be.
+fn is_refused(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable && !error.may_have_happened()
+}
+
+/// What a collection leaves free for others when it copies, in bytes.
+const ROOM_BYTES: u64 = 1 << 20;
+
 /// A collection under way.
 struct Collection<'a> {
     store: &'a Arc<Inner>,
@@ -289,28 +300,67 @@ impl Collection<'_> {
             let versions: Vec<Location> = versions.map(|file| file.file).collect();
             self.store.backend.delete_all(&versions).await?;
         }
-        if !report.condemned.is_empty() {
-            if mutation::is(Mutation::SessionsBeforeList) {
-                self.wait(&mut report).await?;
-            }
-            let list = self.publish(&report.condemned).await?;
-            self.finish(vec![list], &held, &mut report).await?;
+        if !self.has_room(&report.condemned).await? {
+            report.postponed = report.condemned.extract_if(.., |file| file.needed_bytes > 0).collect();
+        }
+        self.list_and_sweep(&report.condemned.clone(), &held, &mut report).await?;
+        if !report.postponed.is_empty() && self.has_room(&report.postponed).await? {
+            let postponed = std::mem::take(&mut report.postponed);
+            self.list_and_sweep(&postponed, &held, &mut report).await?;
+            report.condemned.extend(postponed);
         }
         self.tidy_up().await?;
         Ok(report)
     }
 
-    /// Publishes a list of what is to go. On a full disk, index files make room for it: they are hints.
-    async fn publish(&self, condemned: &[Condemned]) -> Result<Location> {
-        let backend = &*self.store.backend;
+    /// Whether there is room for copies of what is needed of these files, which go only when those are there.
+    async fn has_room(&self, condemned: &[Condemned]) -> Result<bool> {
+        let copies: u64 = condemned.iter().map(|file| file.needed_bytes).sum();
+        if copies == 0 {
+            return Ok(true);
+        }
+        let available = self.store.backend.available_bytes().await?;
+        Ok(available.is_none_or(|available| available >= copies + copies / 8 + ROOM_BYTES))
+    }
+
+    async fn list_and_sweep(
+        &self,
+        condemned: &[Condemned],
+        held: &HashSet<LogName>,
+        report: &mut CollectReport,
+    ) -> Result<()> {
+        if condemned.is_empty() {
+            return Ok(());
+        }
+        if mutation::is(Mutation::SessionsBeforeList) {
+            self.wait(report).await?;
+        }
+        let list = self.publish(condemned, report).await?;
+        self.finish(vec![list], held, report).await
+    }
+
+    /// Publishes a list of what is to go. On a full disk, index files make room for it, as they are hints; and what nothing needs where
+    /// nobody else uses the store, as a list is for others.
+    async fn publish(&self, condemned: &[Condemned], report: &mut CollectReport) -> Result<Location> {
         let name = Nonce::draw(&*self.store.host)?;
         let locations = || condemned.iter().map(|file| &file.file);
-        match list::publish(backend, &name, locations()).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable && !error.may_have_happened() => {
-                self.store.catalog.give_index_files_up().await?;
-                list::publish(backend, &name, locations()).await
-            }
-            published => published,
+        let publish = async || list::publish(&*self.store.backend, &name, locations()).await;
+        match publish().await {
+            Err(error) if is_refused(&error) => self.store.catalog.give_index_files_up().await?,
+            published => return published,
         }
+        match publish().await {
+            Err(error) if is_refused(&error) && self.options.offline => self.delete_unneeded(condemned, report).await?,
+            Err(error) if is_refused(&error) => {
+                let detail = format!(
+                    "there is no room for the list of what is to go, which takes some KiB ({}); free a little, or when nobody else uses \
+                     the store, `strongroom gc --offline`",
+                    error.detail()
+                );
+                return Err(Error::new(error.kind(), "collect", &self.store.backend, detail).with_source(error));
+            }
+            published => return published,
+        }
+        publish().await
     }
 }

@@ -46,6 +46,10 @@ impl ExternalStorage for ContentStorage {
         self.find_for("load", location).await?.load_into(target, digests).await
     }
 
+    async fn available_bytes(&self) -> Result<Option<u64>> {
+        self.backend().available_bytes().await
+    }
+
     async fn exists(&self, location: &Location) -> Result<bool> {
         let (namespace, name) = Namespace::split_text(location);
         self.inner.names.current_in(namespace).await?.contains(name).await

@@ -183,6 +183,10 @@ impl ExternalStorage for FileStorage {
         self.on_thread(move |place| place.make_durable(&locations)).await
     }
 
+    async fn available_bytes(&self) -> Result<Option<u64>> {
+        self.on_thread(|place| Ok(file_system::available_bytes(&place.root))).await
+    }
+
     async fn exists(&self, location: &Location) -> Result<bool> {
         if let Some(found) = self.place.look_up_cached(location)? {
             return Ok(found.is_some());

@@ -225,6 +225,10 @@ impl ExternalStorage for PrefixStorage {
         self.inner.metadata(&inward).await.map_err(self.renamed())
     }
 
+    async fn available_bytes(&self) -> Result<Option<u64>> {
+        self.inner.available_bytes().await
+    }
+
     async fn exists(&self, location: &Location) -> Result<bool> {
         let inward = self.inward("exists", location)?;
         self.inner.exists(&inward).await.map_err(self.renamed())

@@ -115,6 +115,10 @@ impl ExternalStorage for ReadOnlyStorage {
         self.inner.make_durable(locations).await
     }
 
+    async fn available_bytes(&self) -> Result<Option<u64>> {
+        self.inner.available_bytes().await
+    }
+
     async fn exists(&self, location: &Location) -> Result<bool> {
         self.inner.exists(location).await
     }

@@ -144,6 +144,14 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
         Ok(())
     }
 
+    /// For how many bytes there is room; `None` where nobody knows, or there is no end to it. Others may take it at any time.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    async fn available_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// Writes the object at `location` into `target`, from its start, as fast as the backend can. After an error, or when the
     /// future is dropped, the file may hold anything.
     ///

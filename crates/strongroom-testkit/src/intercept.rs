@@ -222,6 +222,11 @@ impl<I: Intercept> ExternalStorage for Intercepted<I> {
         self.pass(Operation::Exists { location: location.clone() }, self.inner.exists(location), nothing).await
     }
 
+    /// Not about an object, so nobody comes between.
+    async fn available_bytes(&self) -> Result<Option<u64>> {
+        self.inner.available_bytes().await
+    }
+
     async fn make_durable(&self, locations: &[Location]) -> Result<()> {
         let operation = Operation::MakeDurable { locations: locations.to_vec() };
         self.pass(operation, self.inner.make_durable(locations), nothing).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use strongroom::Result;
-use strongroom::content::{CollectOptions, CollectReport, Reason};
+use strongroom::content::{CollectOptions, CollectReport, Condemned, Reason};
 
 use crate::commands::verify;
 use crate::context::Context;
@@ -111,8 +111,16 @@ fn summary(report: &CollectReport, dry_run: bool) -> String {
         ended => format!("; {} of writers that gave no sign of life ended", count(ended, "session", "sessions")),
     };
     let files = count(report.deleted_files, "file", "files");
+    let postponed = match report.postponed.len() as u64 {
+        0 => String::new(),
+        number => format!(
+            "; {} to be merged stay, as there is no room for copies of {}",
+            count(number, "file", "files"),
+            size(report.postponed.iter().map(|file| file.needed_bytes).sum())
+        ),
+    };
     format!(
-        "{files} of the store deleted, {} freed{ended}",
+        "{files} of the store deleted, {} freed{ended}{postponed}",
         size(report.deleted_bytes.saturating_sub(report.copied_bytes))
     )
 }
@@ -126,18 +134,22 @@ fn json(report: &CollectReport, dry_run: bool) -> Value {
             "held_back": history.held_back,
         })
     });
-    let files = report.condemned.iter().map(|file| {
-        json!({
-            "file": file.file.as_str(),
-            "bytes": file.bytes,
-            "needed_bytes": file.needed_bytes,
-            "reason": word(file.reason),
-        })
-    });
+    let files = |files: &[Condemned]| -> Vec<Value> {
+        let file = |file: &Condemned| {
+            json!({
+                "file": file.file.as_str(),
+                "bytes": file.bytes,
+                "needed_bytes": file.needed_bytes,
+                "reason": word(file.reason),
+            })
+        };
+        files.iter().map(file).collect()
+    };
     json!({
         "dry_run": dry_run,
         "namespaces": histories.collect::<Vec<_>>(),
-        "condemned": files.collect::<Vec<_>>(),
+        "condemned": files(&report.condemned),
+        "postponed": files(&report.postponed),
         "freed_bytes": if dry_run { report.freed_bytes() } else { report.deleted_bytes.saturating_sub(report.copied_bytes) },
         "deleted_files": report.deleted_files,
         "deleted_bytes": report.deleted_bytes,

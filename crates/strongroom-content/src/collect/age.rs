@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use strongroom_storage::{Durability, Location, Result, StoreOptions};
+use strongroom_storage::{Durability, Location, Result, Source, StoreOptions};
 
 use crate::nonce::Nonce;
 use crate::paths;
@@ -24,10 +24,12 @@ impl Inner {
         Ok(Ages { store: self, grace, now })
     }
 
+    /// What time it is by the backend's clock; `None` if it has none.
     async fn backend_now(&self) -> Result<Option<SystemTime>> {
         let probe = Location::parse(&format!("{}clock-{}", paths::SESSIONS, Nonce::draw(&*self.host)?))?;
         let options = StoreOptions::default().with_durability(Durability::Relaxed);
-        self.backend.store(&probe, "now\n".into(), &options).await?;
+        // It has no content, so that it takes no room on a full disk.
+        self.backend.store(&probe, Source::bytes(Vec::new()), &options).await?;
         let metadata = self.backend.metadata(&probe).await;
         // What is left is deleted with other old marks.
         self.backend.delete_all(&[probe]).await.unwrap_or_default();

@@ -6,7 +6,7 @@ use strongroom_storage::{ErrorKind, Location, Result};
 
 use super::mark::note;
 use super::needed::Needed;
-use super::{CollectReport, CollectStep, Collection};
+use super::{CollectReport, CollectStep, Collection, Condemned, Reason};
 use crate::cache::Cache;
 use crate::list;
 use crate::mutation::{self, Mutation};
@@ -93,6 +93,13 @@ impl Collection<'_> {
             self.store.backend.delete_all(&lists).await?;
         }
         Ok(())
+    }
+
+    /// Deletes what nothing needs and no list names: nobody else uses the store.
+    pub(super) async fn delete_unneeded(&self, condemned: &[Condemned], report: &mut CollectReport) -> Result<()> {
+        let unneeded = condemned.iter().filter(|file| file.reason == Reason::Unneeded);
+        let dead = unneeded.map(|file| (file.file.clone(), file.bytes)).collect();
+        self.delete(dead, report).await
     }
 
     async fn look(&self, file: &Location, needed: &Needed, superseded: &HashSet<Location>) -> Result<Look> {

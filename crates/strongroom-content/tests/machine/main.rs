@@ -6,6 +6,7 @@ mod checks;
 mod crowd;
 mod disk;
 mod fault;
+mod full;
 mod image;
 mod kill;
 mod others;

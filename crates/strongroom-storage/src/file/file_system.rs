@@ -102,6 +102,12 @@ impl FileSystem {
     }
 }
 
+/// For how many bytes there is room where the folder at `path` is, or will be made.
+pub(super) fn available_bytes(path: &Path) -> Option<u64> {
+    let found = path.ancestors().find_map(|path| rustix::fs::statvfs(path).ok())?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

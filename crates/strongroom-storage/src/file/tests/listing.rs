@@ -192,3 +192,13 @@ fn listings_are_consistent_where_the_file_system_is_known_to_be_of_this_machine(
     assert!(is_consistent(Path::new("/dev/shm")));
     assert!(!is_consistent(Path::new("/proc")), "no file system for files, and so none that is known");
 }
+
+#[tokio::test]
+async fn a_folder_says_how_much_room_there_is_also_before_it_is_made() {
+    let bench = Bench::new();
+    for root in [bench.folder.path(), &bench.folder.path().join("not/there/yet")] {
+        let available = FileStorage::new(root).available_bytes().await.expect("statvfs");
+        assert!(available.is_some_and(|available| available > 0), "{available:?}");
+    }
+    assert_eq!(MemoryStorage::new().available_bytes().await.expect("nothing"), None);
+}
