@@ -9,6 +9,7 @@ use bytes::Bytes;
 use clap::{Subcommand, ValueEnum};
 use futures::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use strongroom::content::CollectOptions;
 use strongroom::{
     ByteRange, ContentStorage, Digest, ExternalStorage, Layout, Location, PutOptions, Source, VerifyOptions,
 };
@@ -35,6 +36,9 @@ pub enum Work {
     /// Reads an object to its end
     #[command(name = "fresh-load", hide = true)]
     Load { store: String, location: String },
+    /// Finds out what a collection would delete
+    #[command(name = "fresh-plan", hide = true)]
+    Plan { store: String },
     /// Verifies a store, its content too if wanted
     #[command(name = "fresh-verify", hide = true)]
     Verify {
@@ -112,6 +116,11 @@ async fn perform(work: &Work) -> Result<()> {
             let store = strongroom::open(store).await?;
             let mut stream = store.load_stream(&Location::parse(location)?).await?;
             while stream.try_next().await?.is_some() {}
+        }
+        Work::Plan { store } => {
+            let store = strongroom::open(store).await?;
+            let report = store.collect(CollectOptions::default().with_dry_run(true)).await?;
+            ensure!(report.problems.is_empty(), "the store is damaged: {:?}", report.problems);
         }
         Work::Verify { store, data } => {
             let store = strongroom::open(store).await?;

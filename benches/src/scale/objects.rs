@@ -88,6 +88,7 @@ impl Objects {
             let commit = self.commit(place, &store, stored, &mut noise)?;
             let opened = self.open(folder, stored, &mut noise)?;
             let verified = fresh::ask(&["fresh-verify", path(folder)?])?;
+            let planned = fresh::ask(&["fresh-plan", path(folder)?])?;
             record.add(&[
                 Value("objects", "", stored as f64),
                 Value("storing one, since the point before", "us", since.seconds / new as f64 * 1e6),
@@ -103,6 +104,8 @@ impl Objects {
                 Value("memory of that process", "MiB", mebibytes(opened.memory_bytes)),
                 Value("verifying all names and packs, for each object", "us", verified.seconds / stored as f64 * 1e6),
                 Value("memory of who verifies", "MiB", mebibytes(verified.memory_bytes)),
+                Value("marking and planning a collection", "s", planned.seconds),
+                Value("memory of who collects", "MiB", mebibytes(planned.memory_bytes)),
             ])?;
         }
         Ok(())
