@@ -24,16 +24,35 @@ type Value = Option<String>;
 
 /// What the processes were told to do, and what they said that they had done.
 #[derive(Default)]
-struct Ledger {
+pub struct Ledger {
     tried: BTreeMap<String, BTreeSet<Value>>,
     /// By location and version.
-    acknowledged: BTreeMap<(String, u64), Value>,
+    pub acknowledged: BTreeMap<(String, u64), Value>,
     kills: u64,
 }
 
+impl Ledger {
+    /// Somebody is told to do it.
+    pub fn tries(&mut self, order: &Order) {
+        for (location, value) in &order.values {
+            self.tried.entry(location.clone()).or_default().insert(value.clone());
+        }
+    }
+
+    /// It was done, in versions that are told as `namespace=version`.
+    pub fn acknowledges(&mut self, order: Order, versions: &str) {
+        // Who removes what is not there makes no version.
+        let Some((_, version)) = versions.split_once('=') else { return };
+        let version = version.parse().expect("a version");
+        for (location, value) in order.values {
+            self.acknowledged.insert((location, version), value);
+        }
+    }
+}
+
 /// What a process is told, and what stands under which names then.
-struct Order {
-    line: String,
+pub struct Order {
+    pub line: String,
     values: Vec<(String, Value)>,
 }
 
@@ -43,7 +62,7 @@ fn digest(seed: u64, size: usize) -> Value {
 
 impl Order {
     /// The next one for process `id`, whose `n`th it is.
-    fn next(id: u64, n: u64, dice: &mut Dice) -> Self {
+    pub fn next(id: u64, n: u64, dice: &mut Dice) -> Self {
         let seed = id * 1_000_000 + n * 100;
         let put = |location: String, size: usize, layout: &str| Self {
             line: format!("put {location} {seed} {size} {layout}"),
@@ -74,11 +93,7 @@ fn work(folder: &Path, id: u64, kills: u64, ledger: &Mutex<Ledger>) {
     while left > 0 || dice.roll(10) > 0 {
         n += 1;
         let order = Order::next(id, n, &mut dice);
-        let mut tried = ledger.lock().expect("the ledger");
-        for (location, value) in &order.values {
-            tried.tried.entry(location.clone()).or_default().insert(value.clone());
-        }
-        drop(tried);
+        ledger.lock().expect("the ledger").tries(&order);
         worker.tell(&order.line);
         let dies = left > 0 && dice.roll(4) == 0;
         if dies {
@@ -93,14 +108,7 @@ fn work(folder: &Path, id: u64, kills: u64, ledger: &Mutex<Ledger>) {
         let mut ledger = ledger.lock().expect("the ledger");
         ledger.kills += u64::from(dies);
         match answer {
-            Answer::Done(versions) => {
-                // Who removes what is not there makes no version.
-                let Some((_, version)) = versions.split_once('=') else { continue };
-                let version = version.parse().expect("a version");
-                for (location, value) in order.values {
-                    ledger.acknowledged.insert((location, version), value);
-                }
-            }
+            Answer::Done(versions) => ledger.acknowledges(order, &versions),
             Answer::None if dies => {}
             answer => unreachable!("process {id}: {}: {answer:?}", order.line),
         }
@@ -109,7 +117,7 @@ fn work(folder: &Path, id: u64, kills: u64, ledger: &Mutex<Ledger>) {
 }
 
 /// Checks that each version that was acknowledged has what was acknowledged, and that the newest has that or what came later.
-async fn check(folder: &Path, ledger: &Ledger) {
+pub async fn check(folder: &Path, ledger: &Ledger) {
     let mut actor = Actor::new(folder);
     let store = actor.store().await.expect("open");
     let mut newest: BTreeMap<&str, (u64, &Value)> = BTreeMap::new();

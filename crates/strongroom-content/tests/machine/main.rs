@@ -10,6 +10,7 @@ mod full;
 mod image;
 mod kill;
 mod others;
+mod plug;
 mod power;
 mod recording;
 mod strace;

@@ -3,6 +3,7 @@
 //! It answers by `sendto`, which nothing else here calls: so answers are found in a trace of its system calls, and no fault that
 //! is meant for a file hits one.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -62,9 +63,18 @@ pub struct Worker {
 impl Worker {
     /// Starts one on `folder`.
     pub fn start(folder: &Path) -> Self {
+        Self::start_by(&[], folder)
+    }
+
+    /// Starts one by a program that takes another's as its last arguments.
+    pub fn start_by(program: &[&str], folder: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
         let port = listener.local_addr().expect("its address").port();
-        let child = Command::new(std::env::current_exe().expect("this program"))
+        let this = std::env::current_exe().expect("this program");
+        let mut words: Vec<&OsStr> = program.iter().map(OsStr::new).collect();
+        words.push(this.as_os_str());
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .args(["worker::serve", "--exact", "--ignored", "--test-threads=1"])
             .env(FOLDER, folder)
             .env(PORT, port.to_string())

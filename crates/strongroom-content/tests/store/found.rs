@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use strongroom_content::{Attributes, Batch, ContentStorage, ObjectRef, PutOptions, Version};
+use strongroom_content::{Attributes, Batch, ContentStorage, ObjectRef, PutOptions, RepairOptions, Version};
 use strongroom_storage::{DigestSet, Digests, Error, ErrorKind, ExternalStorage, StoreMode};
 use strongroom_testkit::Operation;
 use tokio::task::JoinSet;
@@ -325,7 +325,7 @@ async fn a_replacement_whose_session_was_ended_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_replacement_that_can_not_be_relied_on_gives_the_names_back() {
+async fn a_replacement_that_can_not_be_relied_on_is_not_acknowledged_and_a_repair_gives_the_name_back() {
     let (backend, _) = store().await;
     let storage = trapped(&backend);
     let store = open(&(Arc::new(storage.clone()) as Backend)).await;
@@ -334,7 +334,6 @@ async fn a_replacement_that_can_not_be_relied_on_gives_the_names_back() {
     let (name, third) = (find(&store, "a/name").await, find(&store, "a/third").await);
     let other = find(&store, "a/other").await;
     store.delete(&at("a/other")).await.expect("delete");
-    let before = picture(&backend).await;
     let collector = backend.clone();
     trap(&storage, looks_whether_its_session_stands, 0, async move {
         end_sessions(&collector).await;
@@ -342,7 +341,12 @@ async fn a_replacement_that_can_not_be_relied_on_gives_the_names_back() {
     });
     let mut batch = store.batch();
     batch.replace_found(&name, other).remove_found(&third);
-    assert_eq!(batch.commit().await.expect_err("it is gone").kind(), ErrorKind::Unavailable);
+    let error = batch.commit().await.expect_err("it is gone");
+    assert_eq!((error.kind(), error.may_have_happened()), (ErrorKind::Unavailable, true), "{error:?}");
+    assert!(error.to_string().contains("repair --drop-lost"), "{error}");
     assert!(all_sprung(&storage));
-    assert_eq!(picture(&backend).await, before);
+    assert_eq!(load(&store, "a/name").await.map_err(|error| error.kind()), Err(ErrorKind::Corrupt));
+    let report = store.repair(RepairOptions::default().with_drop_lost(true)).await.expect("repair");
+    assert!(report.dropped.iter().any(|dropped| dropped.location == at("a/name")), "{report:?}");
+    assert_eq!(load(&open(&backend).await, "a/name").await.expect("it has what it had"), "inline");
 }
