@@ -30,7 +30,7 @@ struct Reader {
 
 impl Reader {
     fn new() -> Option<Self> {
-        python::interpreter().map(|python| Self { python })
+        python::interpreter("python", include_str!("../requirements.txt")).map(|python| Self { python })
     }
 
     fn run(&self, script: &str, root: &Path, arguments: &[&str], input: &[u8]) -> Output {

@@ -223,7 +223,7 @@ pub trait ExternalStorage: Debug + Display + Send + Sync + 'static {
     /// Those of listing.
     async fn list(&self, options: &ListOptions) -> Result<Listing> {
         let names: Vec<Location> = self.iter_contents(&options.prefix).try_collect().await?;
-        Ok(page(names.into_iter().map(|location| ListedObject::new(location, None)), options))
+        Ok(Listing::of_all(names.into_iter().map(|location| ListedObject::new(location, None)), options))
     }
 
     /// Stores several objects, in the order given.
@@ -351,29 +351,4 @@ pub trait ContentNamer: Send + 'static {
     /// # Errors
     /// Any; it fails the store, and nothing is stored.
     fn location(&mut self) -> Result<Location>;
-}
-
-/// Cuts one page out of all objects that begin with the prefix, given in any order.
-pub(crate) fn page(objects: impl Iterator<Item = ListedObject>, options: &ListOptions) -> Listing {
-    let after = options.start_after.as_deref();
-    let mut objects: Vec<_> =
-        objects.filter(|object| after.is_none_or(|after| object.location.as_str() > after)).collect();
-    objects.sort_unstable_by(|a, b| a.location.cmp(&b.location));
-    let mut listing = Listing::default();
-    for object in objects {
-        if options.limit.is_some_and(|limit| listing.objects.len() + listing.prefixes.len() >= limit) {
-            break;
-        }
-        let rest = &object.location.as_str()[options.prefix.len()..];
-        match rest.find('/') {
-            Some(end) if options.delimited => {
-                let common = &object.location.as_str()[..options.prefix.len() + end + 1];
-                if listing.prefixes.last().is_none_or(|last| last != common) {
-                    listing.prefixes.push(common.to_string());
-                }
-            }
-            _ => listing.objects.push(object),
-        }
-    }
-    listing
 }

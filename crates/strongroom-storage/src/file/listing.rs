@@ -12,7 +12,6 @@ use super::place::{Place, TEMPORARY_FOLDER, is_absent};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::options::{ListOptions, ListedObject, Listing};
-use crate::storage::page;
 use crate::unblock;
 
 /// How many names are gathered before a listing comes back from its thread.
@@ -55,7 +54,7 @@ pub(super) fn list(place: &Arc<Place>, options: &ListOptions) -> Result<Listing>
         }
         found.push(ListedObject::new(location, None));
     }
-    Ok(page(found.into_iter(), options))
+    Ok(Listing::of_all(found.into_iter(), options))
 }
 
 /// A walk through a tree of folders.

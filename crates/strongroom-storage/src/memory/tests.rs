@@ -5,7 +5,6 @@ use futures::{FutureExt, TryStreamExt};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::storage::page;
 
 fn at(text: &str) -> Location {
     Location::parse(text).expect("a location")
@@ -83,7 +82,7 @@ async fn its_pages_are_those_of_the_provided_listing() {
                         let size = name.as_str().len() as u64;
                         ListedObject::new(name, Some(size))
                     });
-                    assert_eq!(listing, page(sized, &options), "{options:?}");
+                    assert_eq!(listing, Listing::of_all(sized, &options), "{options:?}");
                 }
             }
         }

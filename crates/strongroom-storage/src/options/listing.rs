@@ -67,3 +67,32 @@ pub struct Listing {
     /// With [`ListOptions::delimited`]: the common beginnings, each ending with `/`.
     pub prefixes: Vec<String>,
 }
+
+impl Listing {
+    /// The page that `options` ask for, cut out of all objects that begin with the prefix, given in any order: for backends that have
+    /// no better way.
+    #[must_use]
+    pub fn of_all(objects: impl Iterator<Item = ListedObject>, options: &ListOptions) -> Self {
+        let after = options.start_after.as_deref();
+        let mut objects: Vec<_> =
+            objects.filter(|object| after.is_none_or(|after| object.location.as_str() > after)).collect();
+        objects.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        let mut listing = Self::default();
+        for object in objects {
+            if options.limit.is_some_and(|limit| listing.objects.len() + listing.prefixes.len() >= limit) {
+                break;
+            }
+            let rest = &object.location.as_str()[options.prefix.len()..];
+            match rest.find('/') {
+                Some(end) if options.delimited => {
+                    let common = &object.location.as_str()[..options.prefix.len() + end + 1];
+                    if listing.prefixes.last().is_none_or(|last| last != common) {
+                        listing.prefixes.push(common.to_string());
+                    }
+                }
+                _ => listing.objects.push(object),
+            }
+        }
+        listing
+    }
+}

@@ -1,0 +1,13 @@
+//! Object storage as a backend: S3 and whatever speaks its protocol, Google Cloud Storage, and Azure Blob Storage.
+//!
+//! [`ObjectStorage::open`] takes a URL; credentials and endpoints come from the environment variables that each service's own
+//! tools use. The requests are made by the crate [`object_store`], which no other crate of strongroom knows.
+#![forbid(unsafe_code)]
+
+mod download;
+mod error;
+mod service;
+mod storage;
+mod upload;
+
+pub use storage::ObjectStorage;

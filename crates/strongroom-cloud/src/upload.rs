@@ -1,0 +1,190 @@
+//! Storing: small objects by one request, large ones in parts beside each other.
+
+use bytes::Bytes;
+use futures::stream::FuturesUnordered;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{
+    Attribute, Attributes, CopyMode, CopyOptions, Error as ClientError, GetOptions, MultipartUpload, ObjectStoreExt,
+    PutMode, PutOptions, PutPayload,
+};
+use strongroom_storage::{
+    ByteStream, Error, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost,
+};
+
+use crate::error;
+use crate::storage::ObjectStorage;
+
+/// What is replaced is sent by one request up to this size, in bytes.
+const SINGLE_BYTES: usize = 8 << 20;
+/// What must be new as well, up to this one: in parts it would take a copy at the end.
+const SINGLE_NEW_BYTES: usize = 64 << 20;
+/// The size of the first parts, in bytes. Services take 10,000 at most.
+const PART_BYTES: usize = 8 << 20;
+/// After so many parts they become twice as large.
+const PARTS_OF_A_SIZE: usize = 1000;
+/// How many parts are under way at once.
+const AT_ONCE: usize = 8;
+/// How often a creation is tried that was not answered.
+const TRIES: usize = 4;
+/// The metadata by which a writer knows what it has created itself.
+const WRITER: &str = "strongroom-writer";
+
+pub(crate) async fn store(
+    storage: &ObjectStorage,
+    location: &Location,
+    source: Source,
+    options: &StoreOptions,
+) -> Result<Stored> {
+    let path = storage.path("store", location)?;
+    let mut hasher = Hasher::new(options.digests);
+    let mut stream = source.into_stream().await?;
+    let single = if options.mode == StoreMode::Create { SINGLE_NEW_BYTES } else { SINGLE_BYTES };
+    let (mut pieces, mut size) = (Vec::new(), 0u64);
+    let mut is_large = false;
+    while let Some(piece) = stream.try_next().await? {
+        hasher.update(&piece);
+        size += piece.len() as u64;
+        pieces.push(piece);
+        is_large = size > single as u64;
+        if is_large {
+            break;
+        }
+    }
+    if !is_large {
+        let payload = PutPayload::from_iter(pieces);
+        match options.mode {
+            StoreMode::Create => create(storage, &path, location, payload).await?,
+            _ => {
+                let put = storage.service.objects.put(&path, payload).await;
+                put.map_err(|error| error::of_writing("store", location, error))?;
+            }
+        }
+        return Ok(Stored::new(location.clone(), size, hasher.finish()));
+    }
+    let begun = futures::stream::iter(pieces.into_iter().map(Ok)).chain(stream).boxed();
+    let already = size;
+    let mut seen = 0;
+    let mut look = |piece: &Bytes| {
+        // The first pieces were seen.
+        if seen >= already {
+            hasher.update(piece);
+            size += piece.len() as u64;
+        }
+        seen += piece.len() as u64;
+    };
+    if options.mode == StoreMode::Create {
+        let unfinished = storage.unfinished(&token()?)?;
+        send_parts(storage, &unfinished, location, begun, &mut look).await?;
+        let copied = copy_new(storage, &unfinished, &path, location).await;
+        // What is left is in nobody's way.
+        storage.service.objects.delete(&unfinished).await.unwrap_or_default();
+        copied?;
+    } else {
+        send_parts(storage, &path, location, begun, &mut look).await?;
+    }
+    Ok(Stored::new(location.clone(), size, hasher.finish()))
+}
+
+/// 32 digits that nobody else has.
+fn token() -> Result<String> {
+    let mut bytes = [0; 16];
+    SystemHost::new().fill_random(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Creates an object if there is none. Where an answer is lost, the object says who has created it.
+async fn create(storage: &ObjectStorage, path: &Path, location: &Location, payload: PutPayload) -> Result<()> {
+    let token = token()?;
+    let attributes = Attributes::from_iter([(Attribute::Metadata(WRITER.into()), token.clone())]);
+    let mut unsure: Option<Error> = None;
+    for _ in 0..TRIES {
+        let options = PutOptions { mode: PutMode::Create, attributes: attributes.clone(), ..PutOptions::default() };
+        let failure = match storage.service.objects.put_opts(path, payload.clone(), options).await {
+            Ok(_) => return Ok(()),
+            Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) if unsure.is_none() => {
+                return Err(Error::already_exists("store", location));
+            }
+            Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) => {
+                let is_own = writer(storage, path, location).await?.is_some_and(|writer| writer == token);
+                return if is_own { Ok(()) } else { Err(Error::already_exists("store", location)) };
+            }
+            Err(failure) => error::of_writing("store", location, failure),
+        };
+        if !failure.may_have_happened() {
+            return Err(if unsure.is_some() { failure.with_outcome_unknown() } else { failure });
+        }
+        unsure = Some(failure);
+    }
+    Err(unsure.unwrap_or_else(|| Error::already_exists("store", location)))
+}
+
+/// Who has created the object, if it says so.
+async fn writer(storage: &ObjectStorage, path: &Path, location: &Location) -> Result<Option<String>> {
+    let options = GetOptions { head: true, ..GetOptions::default() };
+    let found = storage.service.objects.get_opts(path, options).await;
+    let found = found.map_err(|error| error::of_reading("store", location, error).with_outcome_unknown())?;
+    Ok(found.attributes.get(&Attribute::Metadata(WRITER.into())).map(|writer| writer.to_string()))
+}
+
+/// Gives an object a name if nothing has it.
+async fn copy_new(storage: &ObjectStorage, from: &Path, to: &Path, location: &Location) -> Result<()> {
+    let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
+    let copied = storage.service.objects.copy_opts(from, to, options).await;
+    copied.map_err(|error| error::of_writing("store", location, error))
+}
+
+/// Sends an object in parts. It is there when all of them are, and nothing before.
+async fn send_parts(
+    storage: &ObjectStorage,
+    path: &Path,
+    location: &Location,
+    stream: ByteStream,
+    look: &mut (dyn FnMut(&Bytes) + Send),
+) -> Result<()> {
+    let failed = |error| error::of_writing("store", location, error);
+    let mut upload = storage.service.objects.put_multipart(path).await.map_err(failed)?;
+    let sent = send(&mut *upload, location, stream, look).await;
+    if let Err(error) = sent {
+        // Nothing of it was seen by anybody. What is left of it, rules of the bucket take away.
+        upload.abort().await.unwrap_or_default();
+        return Err(error);
+    }
+    upload.complete().await.map(drop).map_err(failed)
+}
+
+async fn send(
+    upload: &mut dyn MultipartUpload,
+    location: &Location,
+    mut stream: ByteStream,
+    look: &mut (dyn FnMut(&Bytes) + Send),
+) -> Result<()> {
+    let failed = |error| error::of_reading("store", location, error);
+    let (mut part, mut filled, mut count) = (Vec::new(), 0, 0);
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        let piece = stream.try_next().await?;
+        let is_last = piece.is_none();
+        if let Some(mut piece) = piece {
+            look(&piece);
+            let size = PART_BYTES << (count / PARTS_OF_A_SIZE).min(16);
+            while filled + piece.len() >= size {
+                part.push(piece.split_to(size - filled));
+                under_way.push(upload.put_part(PutPayload::from_iter(std::mem::take(&mut part))));
+                (filled, count) = (0, count + 1);
+                while under_way.len() >= AT_ONCE {
+                    under_way.try_next().await.map_err(failed)?;
+                }
+            }
+            filled += piece.len();
+            part.push(piece);
+        }
+        if is_last {
+            if filled > 0 {
+                under_way.push(upload.put_part(PutPayload::from_iter(part)));
+            }
+            while under_way.try_next().await.map_err(failed)?.is_some() {}
+            return Ok(());
+        }
+    }
+}
