@@ -220,36 +220,38 @@ impl Inner {
         Ok(is_sound)
     }
 
-    /// Marks the versions `kept`, ascending, up to the newest: of one that follows the version before, what its commit has put; of
-    /// one that is first, or where the version before has gone meanwhile or is damaged, all of it.
+    /// Marks the versions `kept`, ascending, up to the newest: of one that follows from the version before, what its commit has put;
+    /// of others all, that is of the first, and where the version before has gone meanwhile, is damaged, or was published late by
+    /// somebody who had stalled.
     ///
     /// `None` if the newest has gone; false if one is damaged.
     async fn mark_suffix(self: &Arc<Self>, log: &LogName, kept: &[u64], marked: &mut Marked) -> Result<Option<bool>> {
-        let (mut follows, mut is_sound) = (false, true);
+        let (mut before, mut is_sound) = (None, true);
         for version in kept {
             let read = async {
-                if follows {
-                    let Some(run) = self.names.run(log, *version).await? else { return Ok(false) };
+                let Some(run) = self.names.run(log, *version).await? else { return Ok(None) };
+                let commit = run.header.commit;
+                if before == Some(run.header.parent) {
                     if run.header.put > 0 {
                         self.mark_commit(run, marked).await?;
                     }
                 } else {
-                    let Some(state) = self.names.at(log, *version).await? else { return Ok(false) };
+                    let Some(state) = self.names.at(log, *version).await? else { return Ok(None) };
                     self.mark_states(&[state], marked).await?;
                 }
-                Ok(true)
+                Ok(Some(commit))
             };
-            follows = match read.await {
-                Ok(is_there) => is_there,
+            before = match read.await {
+                Ok(commit) => commit,
                 Err(error) if Some(version) == kept.last() => return Err(error),
                 Err(error) => {
                     note(&mut marked.problems, error)?;
                     is_sound = false;
-                    false
+                    None
                 }
             };
         }
-        Ok(follows.then_some(is_sound))
+        Ok(before.map(|_| is_sound))
     }
 
     /// Marks what the commit put that published this run.

@@ -94,12 +94,12 @@ pub(super) fn play(scene: Scene, seed: u64, mutation: Option<Mutation>) -> Outco
         }
         Scene::LateVersion => {
             stage.enter(async |actor| {
-                for number in 1..9 {
+                for number in 1..8 {
                     put(&actor, &format!("a/n{}", number % 3 + 1), number).await;
                     actor.host.sleep(Duration::from_secs(5)).await;
                 }
             });
-            stage.enter(async |actor| collect(actor, 4).await);
+            stage.enter(async |actor| collect(actor, 25).await);
             stage.enter(async |mut actor| {
                 for _ in 0..30 {
                     if let Err(error) = actor.read_the_newest().await {
@@ -109,7 +109,10 @@ pub(super) fn play(scene: Scene, seed: u64, mutation: Option<Mutation>) -> Outco
                 }
             });
             weather.stalling = world.simulation.next_process()..;
-            stage.enter(async |actor| put(&actor, "a/n0", 0).await);
+            stage.enter(async move |actor| {
+                actor.host.sleep(Duration::from_secs(seed % 50)).await;
+                put(&actor, "a/n0", 0).await;
+            });
         }
     }
     world.simulation.set_weather(weather);

@@ -402,3 +402,26 @@ async fn a_version_that_a_stalled_writer_published_late_is_not_in_the_log_and_th
     store.collect(options).await.expect("collect");
     assert!(!backend.exists(&first).await.expect("look"));
 }
+
+/// It stands between two versions that are kept, and what the version had put that stood there is still needed.
+#[tokio::test]
+async fn content_of_a_collected_version_stays_when_another_was_published_late_in_its_place() {
+    let (backend, other) = (memory(), memory());
+    let (store, stalled) = (create(&backend, small_chunks()).await, create(&other, small_chunks()).await);
+    for n in 1..=7 {
+        put(&store, &format!("a/{n}"), noise(n, 2000), PutOptions::default()).await.expect("put");
+        put(&stalled, &format!("a/late-{n}"), "late".into(), PutOptions::default()).await.expect("put");
+    }
+    let fifth = at("names/a/@/fffffffffb");
+    backend.delete(&fifth).await.expect("collected");
+    let late = other.load_bytes(&fifth, ByteRange::All).await.expect("load");
+    backend.store_bytes(&fifth, late).await.expect("published");
+    let options = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO).with_keep_last(4);
+    for _ in 0..2 {
+        open(&backend).await.collect(options.clone()).await.expect("collect");
+    }
+    let store = open(&backend).await;
+    for n in 1..=7 {
+        assert_eq!(load(&store, &format!("a/{n}")).await.expect("it has its name"), noise(n, 2000));
+    }
+}
