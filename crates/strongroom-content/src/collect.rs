@@ -228,9 +228,10 @@ impl ContentStorage {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if a shorter grace period than the store's is asked for beside others; [`ErrorKind::Unsupported`] if the
-    /// store is a mirror, or needs a feature that this program does not know, or where one machine may see late what another did, and others may use it; [`ErrorKind::Corrupt`] if a
-    /// history is damaged so that it can't be known what is needed: then nothing goes; [`ErrorKind::Unavailable`] if there is no room
-    /// for what has to be copied; those of the backend. After an error what was begun is finished by the next collection.
+    /// store is a mirror, or needs a feature that this program does not know, or where one machine may see late what another did,
+    /// and others may use it; [`ErrorKind::Corrupt`] if a history is damaged so that it can't be known what is needed: then nothing
+    /// goes; [`ErrorKind::Unavailable`] if there is no room for what has to be copied; those of the backend. After an error what was
+    /// begun is finished by the next collection.
     pub async fn collect(&self, options: CollectOptions) -> Result<CollectReport> {
         let store = &self.inner;
         if source_of(&*store.backend).await?.is_some() {
@@ -303,12 +304,14 @@ impl Collection<'_> {
         if !self.has_room(&report.condemned).await? {
             report.postponed = report.condemned.extract_if(.., |file| file.needed_bytes > 0).collect();
         }
-        self.list_and_sweep(&report.condemned.clone(), &held, &mut report).await?;
+        let mut condemned = std::mem::take(&mut report.condemned);
+        self.list_and_sweep(&condemned, &held, &mut report).await?;
         if !report.postponed.is_empty() && self.has_room(&report.postponed).await? {
             let postponed = std::mem::take(&mut report.postponed);
             self.list_and_sweep(&postponed, &held, &mut report).await?;
-            report.condemned.extend(postponed);
+            condemned.extend(postponed);
         }
+        report.condemned = condemned;
         self.tidy_up().await?;
         Ok(report)
     }

@@ -71,7 +71,10 @@ impl ContentStorage {
         let log = LogName::Namespace(namespace.clone());
         let mut commits = Vec::new();
         let mut parent = None;
-        for version in self.inner.names.versions(&log).await?.into_iter().take(limit.unwrap_or(usize::MAX)) {
+        for version in self.inner.names.versions(&log).await? {
+            if limit.is_some_and(|limit| commits.len() >= limit) {
+                break;
+            }
             // One that is gone was collected just now.
             if let Some(run) = self.inner.names.run(&log, version).await? {
                 let header = &run.header;

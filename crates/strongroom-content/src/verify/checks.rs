@@ -4,12 +4,14 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use strongroom_storage::Result;
+use futures::TryStreamExt;
+use strongroom_storage::{ByteStream, Digest, Result};
 use tokio::sync::Semaphore;
 
 use super::VerifyOptions;
 use super::memory::Memory;
 use super::pace::Pace;
+use crate::grid::GridHasher;
 use crate::store::Inner;
 
 /// Packs and files are read on all processors, but on no more than so many: each takes some MiB of memory.
@@ -58,6 +60,19 @@ impl<'a> Checks<'a> {
         if let Some(progress) = &self.options.progress {
             progress(self.files.load(Ordering::Relaxed), sum);
         }
+    }
+
+    /// The digest and the size of a stream that is read as fast as is wanted.
+    pub(super) async fn hash(&self, mut stream: ByteStream) -> Result<(Digest, u64)> {
+        let mut hasher = GridHasher::new();
+        while let Some(bytes) = stream.try_next().await? {
+            let length = bytes.len() as u64;
+            self.pace.take(length).await;
+            hasher = hasher.take(bytes).await?;
+            self.read(length);
+        }
+        let (digest, size, _) = hasher.finish();
+        Ok((digest, size))
     }
 
     pub(super) fn bytes_read(&self) -> u64 {

@@ -15,7 +15,6 @@ use super::{Problem, VerifyOptions, VerifyReport};
 use crate::cache::Cache;
 use crate::catalog::IndexFile;
 use crate::chunk::{Chunk, Place};
-use crate::grid::GridHasher;
 use crate::nonce::Nonce;
 use crate::paths;
 use crate::record::Kind;
@@ -195,18 +194,8 @@ async fn check_file(checks: &Checks<'_>, digest: Digest, nonce: Nonce) -> Result
             Err(error) => broken(checks, error, &location).await,
         };
     }
-    let read = async {
-        let mut stream = store.backend.load_stream(&location).await?;
-        let mut hasher = GridHasher::new();
-        while let Some(bytes) = stream.try_next().await? {
-            let length = bytes.len() as u64;
-            checks.pace.take(length).await;
-            hasher = hasher.take(bytes).await?;
-            checks.read(length);
-        }
-        Ok(hasher.finish())
-    };
-    let (found, size, _) = match read.await {
+    let read = async { checks.hash(store.backend.load_stream(&location).await?).await };
+    let (found, size) = match read.await {
         Ok(found) => found,
         Err(error) => return broken(checks, error, &location).await,
     };

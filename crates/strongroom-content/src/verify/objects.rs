@@ -4,14 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use strongroom_storage::{Digest, Result};
 
 use super::checks::Checks;
 use super::names::is_damage;
 use crate::chunk::Chunk;
 use crate::content::Content;
-use crate::grid::GridHasher;
 
 /// The objects that were hashed in this verification, and what came of it, by what tells their lists apart.
 #[derive(Debug, Default)]
@@ -43,15 +41,8 @@ impl CheckedObjects {
         }
         let subject = format!("b3:{}", content.digest);
         let read = async {
-            let mut stream = Arc::clone(checks.store).open_content(content, 0..content.size, &subject).await?;
-            let mut hasher = GridHasher::new();
-            while let Some(bytes) = stream.try_next().await? {
-                let length = bytes.len() as u64;
-                checks.pace.take(length).await;
-                hasher = hasher.take(bytes).await?;
-                checks.read(length);
-            }
-            Ok(hasher.finish())
+            let stream = Arc::clone(checks.store).open_content(content, 0..content.size, &subject).await?;
+            checks.hash(stream).await
         };
         let found = match read.await {
             Ok((found, ..)) => found,

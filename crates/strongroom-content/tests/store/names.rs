@@ -396,6 +396,7 @@ async fn a_version_that_a_stalled_writer_published_late_is_not_in_the_log_and_th
     let store = open(&backend).await;
     let log = store.log(&namespace("a"), None).await.expect("log");
     assert_eq!(log.iter().map(|commit| commit.version.get()).collect::<Vec<_>>(), [3, 2]);
+    assert_eq!(store.log(&namespace("a"), Some(1)).await.expect("log"), log[..1]);
     assert_eq!(load(&store, "a/late").await.map_err(|error| error.kind()), Err(ErrorKind::Missing));
     assert_no_problems(&verify(&backend, true).await, "with a late version");
     let options = CollectOptions::default().with_offline(true).with_grace(Duration::ZERO);
