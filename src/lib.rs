@@ -27,6 +27,8 @@ mod url;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+#[cfg(feature = "cloud")]
+pub use strongroom_cloud as cloud;
 pub use strongroom_content as content;
 pub use strongroom_content::{
     Attributes, Batch, CollectOptions, ContentConfig, ContentStorage, Layout, Namespace, ObjectRef, OpenOptions,
@@ -40,14 +42,18 @@ pub use strongroom_storage::{
 };
 pub use strongroom_workflow as workflow;
 
-/// Opens the plain storage at `url`: a path, `file:///path`, or `memory://name`.
+/// Opens the plain storage at `url`: a path, `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`
+/// (`abfs://container@account/prefix`), `https://host/prefix` to read only, or `memory://name`.
 ///
-/// Storages in memory are those of this process; the same name is the same storage.
+/// Buckets and their credentials are those of the environment, see [`cloud::ObjectStorage::open`]; whoever needs more gives
+/// [`ContentStorage::open`] a storage made by [`cloud::ObjectStorage::builder`]. Storages in memory are those of this process; the same
+/// name is the same storage.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] if it is no such URL; [`ErrorKind::Unsupported`] if this build has no storage of that kind.
+/// [`ErrorKind::Invalid`] if it is no such URL, or the environment does not say enough of a bucket; [`ErrorKind::Unsupported`] if
+/// this build has no storage of that kind.
 pub fn open_storage(url: &str) -> Result<Arc<dyn ExternalStorage>> {
-    url::parse(url).map(url::StorageUrl::open)
+    url::parse(url)?.open()
 }
 
 /// Makes the folder at `url` if need be and shares it: what anybody puts there from now on is shared, see [`FileStorage::share`].

@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use strongroom_storage::{Error, ErrorKind, ExternalStorage, FileStorage, MemoryStorage, Result, Sharing};
+use strongroom_storage::{
+    Error, ErrorKind, ExternalStorage, FileStorage, MemoryStorage, ReadOnlyStorage, Result, Sharing,
+};
 
 /// A storage that is named but not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StorageUrl {
     File(PathBuf),
     Memory(String),
+    Bucket(String),
+    Web(String),
 }
 
 /// The storages in memory of this process, by name.
@@ -31,10 +35,13 @@ pub(crate) fn parse(text: &str) -> Result<StorageUrl> {
             None => refuse(ErrorKind::Invalid, "a file URL has an absolute path and no host, as in file:///data/store"),
         },
         "memory" => Ok(StorageUrl::Memory(rest.trim_end_matches('/').into())),
-        "s3" | "gs" | "az" | "abfs" | "abfss" | "azure" | "http" | "https" => {
-            refuse(ErrorKind::Unsupported, "this build reads and writes local folders only")
-        }
-        _ => refuse(ErrorKind::Invalid, "the scheme is unknown; use a path, file:///path or memory://name"),
+        "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" | "azure" => Ok(StorageUrl::Bucket(text.into())),
+        "http" | "https" => Ok(StorageUrl::Web(text.into())),
+        _ => refuse(
+            ErrorKind::Invalid,
+            "the scheme is unknown; use a path, file:///path, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, \
+             https://host/prefix or memory://name",
+        ),
     }
 }
 
@@ -42,29 +49,45 @@ impl StorageUrl {
     pub(crate) fn local_root(self) -> Option<PathBuf> {
         match self {
             Self::File(path) => Some(path),
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Bucket(_) | Self::Web(_) => None,
         }
     }
 
-    pub(crate) fn open(self) -> Arc<dyn ExternalStorage> {
-        match self {
+    pub(crate) fn open(self) -> Result<Arc<dyn ExternalStorage>> {
+        Ok(match self {
             Self::File(path) => Arc::new(FileStorage::new(path)),
             Self::Memory(name) => {
                 let mut known = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
                 Arc::new(known.entry(name).or_default().clone())
             }
-        }
+            Self::Bucket(url) => bucket(&url)?,
+            Self::Web(url) => Arc::new(ReadOnlyStorage::new(bucket(&url)?)),
+        })
     }
 
     pub(crate) async fn share(self, sharing: Sharing) -> Result<()> {
         match self {
             Self::File(path) => FileStorage::new(path).share(sharing).await,
-            Self::Memory(name) => {
-                let (url, detail) = (format!("memory://{name}"), "only folders can be shared; name one by its path");
-                Err(Error::new(ErrorKind::Invalid, "share", url, detail))
-            }
+            Self::Memory(name) => Err(unshared(&format!("memory://{name}"))),
+            Self::Bucket(url) | Self::Web(url) => Err(unshared(&url)),
         }
     }
+}
+
+fn unshared(url: &str) -> Error {
+    let detail = "only folders can be shared; name one by its path, or give others permissions for the bucket";
+    Error::new(ErrorKind::Invalid, "share", url, detail)
+}
+
+#[cfg(feature = "cloud")]
+fn bucket(url: &str) -> Result<Arc<dyn ExternalStorage>> {
+    Ok(Arc::new(strongroom_cloud::ObjectStorage::open(url)?))
+}
+
+#[cfg(not(feature = "cloud"))]
+fn bucket(url: &str) -> Result<Arc<dyn ExternalStorage>> {
+    let detail = "this build reads and writes local folders only; build it with the feature `cloud`";
+    Err(Error::new(ErrorKind::Unsupported, "open", url, detail))
 }
 
 #[cfg(test)]
@@ -77,6 +100,8 @@ mod tests {
         assert_eq!(parse("/abs").expect("path"), StorageUrl::File("/abs".into()));
         assert_eq!(parse("file:///a%20b/c").expect("URL"), StorageUrl::File("/a b/c".into()));
         assert_eq!(parse("memory://x").expect("URL"), StorageUrl::Memory("x".into()));
+        assert_eq!(parse("s3://bucket/x").expect("URL"), StorageUrl::Bucket("s3://bucket/x".into()));
+        assert_eq!(parse("https://host/x").expect("URL"), StorageUrl::Web("https://host/x".into()));
     }
 
     #[test]
@@ -85,17 +110,13 @@ mod tests {
         assert_eq!(root("some/dir"), Some("some/dir".into()));
         assert_eq!(root("file:///a%20b/c"), Some("/a b/c".into()));
         assert_eq!(root("memory://x"), None);
+        assert_eq!(root("s3://bucket/x"), None);
     }
 
     #[test]
     fn what_names_no_storage_is_refused_with_a_remedy() {
-        for (text, kind) in [
-            ("", ErrorKind::Invalid),
-            ("file://host/path", ErrorKind::Invalid),
-            ("ftp://host/path", ErrorKind::Invalid),
-            ("s3://bucket/prefix", ErrorKind::Unsupported),
-        ] {
-            assert_eq!(parse(text).expect_err(text).kind(), kind, "{text}");
+        for text in ["", "file://host/path", "ftp://host/path"] {
+            assert_eq!(parse(text).expect_err(text).kind(), ErrorKind::Invalid, "{text}");
         }
     }
 }

@@ -139,10 +139,14 @@ pub fn is_closed_pipe(error: &Error) -> bool {
 }
 
 fn causes(error: &Error) -> Vec<String> {
-    let mut causes = Vec::new();
+    let mut causes: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
-        causes.push(cause.to_string());
+        let text = cause.to_string();
+        // Some errors say their causes themselves.
+        if !causes.last().is_some_and(|before| before.contains(&text)) {
+            causes.push(text);
+        }
         next = cause.source();
     }
     causes

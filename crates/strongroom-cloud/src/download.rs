@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResult, ObjectStoreExt};
+use object_store::{Error as ClientError, GetOptions, GetRange, GetResult, ObjectStoreExt};
 use strongroom_storage::{ByteRange, Error, Loaded, Location, Result};
 
 use crate::error;
+use crate::requests::Watch;
 use crate::storage::ObjectStorage;
 
 /// How many bytes are asked for at once.
@@ -29,13 +30,16 @@ pub(crate) async fn load(storage: &ObjectStorage, location: &Location, range: By
     let failed = |error| error::of_reading("load", location, error);
     let refused = match first {
         None => None,
-        Some(first) => match get(storage, &path, first, None).await {
-            Ok(found) => return loaded(storage, location, range, found),
-            Err(error @ object_store::Error::NotFound { .. }) => return Err(failed(error)),
-            Err(error) => Some(error),
-        },
+        Some(first) => {
+            let watch = Watch::default();
+            match get(storage, &path, first, None, &watch).await {
+                Ok(found) => return loaded(storage, location, range, found),
+                // There may be no such bytes, or the service has no such ranges.
+                Err(error) if watch.is_out_of_range() || is_about_ranges(storage, &error) => Some(error),
+                Err(error) => return Err(failed(error)),
+            }
+        }
     };
-    // There may be no such bytes, or the service has no such ranges.
     let meta = storage.service.objects.head(&path).await.map_err(failed)?;
     let wanted = range.resolve(meta.size, location)?;
     if wanted.is_empty() {
@@ -45,8 +49,17 @@ pub(crate) async fn load(storage: &ObjectStorage, location: &Location, range: By
         return Err(failed(error));
     }
     let first = GetRange::Bounded(wanted.start..wanted.end.min(wanted.start + PIECE_BYTES));
-    let found = get(storage, &path, first, meta.e_tag).await.map_err(failed)?;
+    let found = get(storage, &path, first, meta.e_tag, &Watch::default()).await.map_err(failed)?;
     loaded(storage, location, range, found)
+}
+
+/// Whether it may be the range that an error is about. Of another's client nothing more is known.
+fn is_about_ranges(storage: &ObjectStorage, error: &ClientError) -> bool {
+    match error {
+        ClientError::NotFound { .. } => false,
+        ClientError::NotSupported { .. } | ClientError::NotImplemented { .. } => true,
+        _ => storage.service.requests.is_none(),
+    }
 }
 
 async fn get(
@@ -54,8 +67,10 @@ async fn get(
     path: &Path,
     range: GetRange,
     if_match: Option<String>,
+    watch: &Watch,
 ) -> object_store::Result<GetResult> {
-    let options = GetOptions { range: Some(range), if_match, ..GetOptions::default() };
+    let mut options = GetOptions { range: Some(range), if_match, ..GetOptions::default() };
+    options.extensions.insert(watch.clone());
     storage.service.objects.get_opts(path, options).await
 }
 
@@ -74,7 +89,8 @@ fn loaded(storage: &ObjectStorage, location: &Location, range: ByteRange, found:
             let (storage, path, name, version) = (storage.clone(), path.clone(), name.clone(), version.clone());
             async move {
                 let failed = |error| error::of_reading("load", &name, error);
-                let found = get(&storage, &path, GetRange::Bounded(piece), version).await.map_err(failed)?;
+                let found =
+                    get(&storage, &path, GetRange::Bounded(piece), version, &Watch::default()).await.map_err(failed)?;
                 found.bytes().await.map_err(failed)
             }
         })

@@ -1,7 +1,11 @@
 //! What the client's errors mean here.
 
+use std::error::Error as StdError;
+
 use object_store::Error as ClientError;
 use strongroom_storage::{Error, ErrorKind, Location};
+
+use crate::requests::NoCredentials;
 
 /// An error of reading, of which nobody has to fear that it has changed anything.
 pub(crate) fn of_reading(operation: &'static str, location: &Location, error: ClientError) -> Error {
@@ -10,8 +14,23 @@ pub(crate) fn of_reading(operation: &'static str, location: &Location, error: Cl
 
 /// An error of writing: where the service may have done it all the same, it says so.
 pub(crate) fn of_writing(operation: &'static str, location: &Location, error: ClientError) -> Error {
-    let error = of(operation, location.as_str(), error);
+    unsure(of(operation, location.as_str(), error))
+}
+
+/// Says of an error of writing that the service may have done it all the same, where it may.
+pub(crate) fn unsure(error: Error) -> Error {
     if error.kind() == ErrorKind::Unavailable { error.with_outcome_unknown() } else { error }
+}
+
+/// An error of storing, before anybody has thought about its outcome: what is missing can only be the bucket.
+pub(crate) fn of_storing(location: &Location, error: ClientError) -> Error {
+    match error {
+        ClientError::NotFound { .. } => {
+            let detail = "there is no such bucket; make it with the service's own tools, or name another";
+            Error::new(ErrorKind::Missing, "store", location, detail).with_source(error)
+        }
+        error => of_reading("store", location, error),
+    }
 }
 
 pub(crate) fn of(operation: &'static str, subject: &str, error: ClientError) -> Error {
@@ -32,7 +51,22 @@ pub(crate) fn of(operation: &'static str, subject: &str, error: ClientError) -> 
             (ErrorKind::Unsupported, "the service can't do it")
         }
         ClientError::UnknownConfigurationKey { .. } => (ErrorKind::Invalid, "an option is unknown to this service"),
+        error if has_no_credentials(error) => (
+            ErrorKind::Denied,
+            "there are no credentials; set the environment variables of the service's own tools, such as AWS_ACCESS_KEY_ID",
+        ),
         _ => (ErrorKind::Unavailable, "the service did not do it; try again"),
     };
     Error::new(kind, operation, subject, detail).with_source(error)
+}
+
+fn has_no_credentials(error: &ClientError) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<NoCredentials>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }

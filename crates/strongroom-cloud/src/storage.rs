@@ -15,7 +15,10 @@ use strongroom_storage::{
     Metadata, Result, Source, StoreOptions, Stored,
 };
 
-use crate::service::{self, Service};
+use crate::builder::ObjectStorageBuilder;
+use crate::requests::RequestCounts;
+use crate::retries::Retries;
+use crate::service::Service;
 use crate::{download, error, upload};
 
 /// Where unfinished large objects are, below the prefix; it is never listed.
@@ -33,44 +36,67 @@ const NAME_MAX_BYTES: usize = 1024;
 #[derive(Clone)]
 pub struct ObjectStorage {
     pub(crate) service: Service,
+    pub(crate) retries: Retries,
     prefix: String,
     url: String,
 }
 
 impl ObjectStorage {
-    /// The bucket and prefix at `url`: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`.
+    /// The bucket and prefix at `url`: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`,
+    /// `abfs://container@account/prefix`, or `https://host/prefix` of a web server, to be read only. A prefix is percent-decoded.
     ///
     /// Credentials, region and endpoint are those of the environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
     /// `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`; `GOOGLE_APPLICATION_CREDENTIALS`; `AZURE_STORAGE_ACCOUNT_NAME`,
-    /// `AZURE_STORAGE_ACCOUNT_KEY`; and the others that the services' own tools know. Nothing is sent yet.
+    /// `AZURE_STORAGE_ACCOUNT_KEY`; and the others that the services' own tools know; without them, those of the machine's role in its
+    /// cloud. Profiles in files are not read. Nothing is sent yet.
+    ///
+    /// A web server needs to know single files and ranges of them; what needs a listing is [`ErrorKind::Unsupported`] there.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if it is no such URL, has credentials in it, or the environment does not say enough.
     pub fn open(url: &str) -> Result<Self> {
-        Self::open_with(url, [])
+        Self::builder(url).open()
     }
 
-    /// The same with settings that come before those of the environment, by the same names in lower or upper case:
-    /// `aws_endpoint_url`, `google_service_account`, `azure_storage_account_name`. Other names are those of the crate
-    /// [`object_store`].
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open), and for settings that the service does not have.
-    pub fn open_with(url: &str, settings: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
-        let settings: Vec<_> = settings.into_iter().collect();
-        let (service, prefix) = service::open(url, &settings)?;
-        Ok(Self { service, prefix, url: service::shown(url) })
+    /// To say more of how the bucket at `url` is reached than the environment does.
+    pub fn builder(url: &str) -> ObjectStorageBuilder {
+        ObjectStorageBuilder::new(url)
     }
 
     /// What is below `prefix` (empty, or with a `/` at its end) of a client's bucket. `url` is what messages call it.
+    ///
+    /// How often requests are sent again, and how many at once, is the client's own matter.
     pub fn of_client<Client: ObjectStore + PaginatedListStore>(client: Client, prefix: &str, url: &str) -> Self {
-        Self { service: Service::of(client), prefix: prefix.into(), url: url.into() }
+        Self::new(Service::of(client), prefix, url)
     }
 
     /// The same of a client that lists no pages: listings with a limit then cost as much as those without.
     pub fn of_plain_client(client: impl ObjectStore, prefix: &str, url: &str) -> Self {
-        let service = Service { objects: Arc::new(client), pages: None };
-        Self { service, prefix: prefix.into(), url: url.into() }
+        Self::new(Service::plain(Arc::new(client)), prefix, url)
+    }
+
+    pub(crate) fn new(service: Service, prefix: &str, url: &str) -> Self {
+        Self { service, retries: Retries::default(), prefix: prefix.into(), url: url.into() }
+    }
+
+    pub(crate) fn with_retries(self, retries: Retries) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// The requests that were sent for this storage and its clones; `None` for a client that was not made here.
+    pub fn requests(&self) -> Option<RequestCounts> {
+        self.service.requests.as_ref().map(|requests| requests.counts())
+    }
+
+    fn check_lists(&self) -> Result<()> {
+        let detail = "a web server does not say what it has; open the store where it lies";
+        if self.service.is_web { Err(Error::new(ErrorKind::Unsupported, "list", &self.url, detail)) } else { Ok(()) }
+    }
+
+    /// What changes something needs more than a web server.
+    pub(crate) fn check_writable(&self, operation: &'static str) -> Result<()> {
+        let detail = "a web server is only read; write where the store lies";
+        if self.service.is_web { Err(Error::new(ErrorKind::Denied, operation, &self.url, detail)) } else { Ok(()) }
     }
 
     pub(crate) fn path(&self, operation: &'static str, location: &Location) -> Result<Path> {
@@ -152,6 +178,7 @@ impl ExternalStorage for ObjectStorage {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::basic();
         capabilities.ordered_listing = self.service.pages.is_some();
+        capabilities.create_if_absent &= !self.service.is_web;
         capabilities
     }
 
@@ -172,6 +199,7 @@ impl ExternalStorage for ObjectStorage {
 
     /// Services don't say whether there was anything, so it is asked for first.
     async fn delete(&self, location: &Location) -> Result<()> {
+        self.check_writable("delete")?;
         let path = self.path("delete", location)?;
         let failed = |error| error::of_reading("delete", location, error);
         self.service.objects.head(&path).await.map_err(failed)?;
@@ -182,6 +210,7 @@ impl ExternalStorage for ObjectStorage {
     }
 
     async fn delete_all(&self, locations: &[Location]) -> Result<()> {
+        self.check_writable("delete")?;
         let paths: Vec<_> = locations.iter().map(|location| self.path("delete", location)).collect::<Result<_>>()?;
         let mut deleted = self.service.objects.delete_stream(stream::iter(paths).map(Ok).boxed());
         let mut failure = None;
@@ -195,12 +224,16 @@ impl ExternalStorage for ObjectStorage {
     }
 
     fn iter_contents(&self, prefix: &str) -> BoxStream<'static, Result<Location>> {
+        if let Err(error) = self.check_lists() {
+            return stream::once(std::future::ready(Err(error))).boxed();
+        }
         let this = self.clone();
         let locations = move |meta: ObjectMeta| std::future::ready(Ok(this.location(&meta.location)));
         self.all(prefix).try_filter_map(locations).boxed()
     }
 
     async fn list(&self, options: &ListOptions) -> Result<Listing> {
+        self.check_lists()?;
         let Some(pages) = &self.service.pages else {
             let objects: Vec<ObjectMeta> = self.all(&options.prefix).try_collect().await?;
             return Ok(Listing::of_all(objects.iter().filter_map(|meta| self.listed(meta)), options));

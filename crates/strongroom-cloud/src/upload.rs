@@ -9,10 +9,11 @@ use object_store::{
     PutMode, PutOptions, PutPayload,
 };
 use strongroom_storage::{
-    ByteStream, Error, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost,
+    ByteStream, Error, ErrorKind, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost,
 };
 
 use crate::error;
+use crate::requests::Watch;
 use crate::storage::ObjectStorage;
 
 /// What is replaced is sent by one request up to this size, in bytes.
@@ -25,8 +26,6 @@ const PART_BYTES: usize = 8 << 20;
 const PARTS_OF_A_SIZE: usize = 1000;
 /// How many parts are under way at once.
 const AT_ONCE: usize = 8;
-/// How often a creation is tried that was not answered.
-const TRIES: usize = 4;
 /// The metadata by which a writer knows what it has created itself.
 const WRITER: &str = "strongroom-writer";
 
@@ -36,6 +35,7 @@ pub(crate) async fn store(
     source: Source,
     options: &StoreOptions,
 ) -> Result<Stored> {
+    storage.check_writable("store")?;
     let path = storage.path("store", location)?;
     let mut hasher = Hasher::new(options.digests);
     let mut stream = source.into_stream().await?;
@@ -57,7 +57,7 @@ pub(crate) async fn store(
             StoreMode::Create => create(storage, &path, location, payload).await?,
             _ => {
                 let put = storage.service.objects.put(&path, payload).await;
-                put.map_err(|error| error::of_writing("store", location, error))?;
+                put.map_err(|error| error::unsure(error::of_storing(location, error)))?;
             }
         }
         return Ok(Stored::new(location.clone(), size, hasher.finish()));
@@ -95,28 +95,31 @@ fn token() -> Result<String> {
 
 /// Creates an object if there is none. Where an answer is lost, the object says who has created it.
 async fn create(storage: &ObjectStorage, path: &Path, location: &Location, payload: PutPayload) -> Result<()> {
-    let token = token()?;
+    let (host, token) = (SystemHost::new(), token()?);
+    let begun = host.monotonic();
     let attributes = Attributes::from_iter([(Attribute::Metadata(WRITER.into()), token.clone())]);
-    let mut unsure: Option<Error> = None;
-    for _ in 0..TRIES {
-        let options = PutOptions { mode: PutMode::Create, attributes: attributes.clone(), ..PutOptions::default() };
-        let failure = match storage.service.objects.put_opts(path, payload.clone(), options).await {
+    // Another's client may send it again by itself.
+    let mut may_be_own = storage.service.requests.is_none();
+    let mut failed = 0;
+    loop {
+        let watch = Watch::once();
+        let mut options = PutOptions { mode: PutMode::Create, attributes: attributes.clone(), ..PutOptions::default() };
+        options.extensions.insert(watch.clone());
+        let error = match storage.service.objects.put_opts(path, payload.clone(), options).await {
             Ok(_) => return Ok(()),
-            Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) if unsure.is_none() => {
-                return Err(Error::already_exists("store", location));
-            }
             Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) => {
-                let is_own = writer(storage, path, location).await?.is_some_and(|writer| writer == token);
+                let is_own = may_be_own && writer(storage, path, location).await?.is_some_and(|writer| writer == token);
                 return if is_own { Ok(()) } else { Err(Error::already_exists("store", location)) };
             }
-            Err(failure) => error::of_writing("store", location, failure),
+            Err(error) => error::of_storing(location, error),
         };
-        if !failure.may_have_happened() {
-            return Err(if unsure.is_some() { failure.with_outcome_unknown() } else { failure });
+        may_be_own |= watch.was_sent() && error.kind() == ErrorKind::Unavailable;
+        let is_last = error.kind() != ErrorKind::Unavailable || !storage.retries.pause(&host, begun, failed).await?;
+        if is_last {
+            return Err(if may_be_own { error.with_outcome_unknown() } else { error });
         }
-        unsure = Some(failure);
+        failed += 1;
     }
-    Err(unsure.unwrap_or_else(|| Error::already_exists("store", location)))
 }
 
 /// Who has created the object, if it says so.
@@ -128,10 +131,21 @@ async fn writer(storage: &ObjectStorage, path: &Path, location: &Location) -> Re
 }
 
 /// Gives an object a name if nothing has it.
+///
+/// The client may send it twice, and a copy does not say whose it is: what is not older than `from` may be the first of two.
 async fn copy_new(storage: &ObjectStorage, from: &Path, to: &Path, location: &Location) -> Result<()> {
     let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
-    let copied = storage.service.objects.copy_opts(from, to, options).await;
-    copied.map_err(|error| error::of_writing("store", location, error))
+    let failed = |error| error::of_writing("store", location, error);
+    match storage.service.objects.copy_opts(from, to, options).await {
+        Ok(()) => Ok(()),
+        Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) => {
+            let [from, to] = [storage.service.objects.head(from), storage.service.objects.head(to)];
+            let (from, to) = futures::try_join!(from, to).map_err(failed)?;
+            let error = Error::already_exists("store", location);
+            Err(if from.last_modified <= to.last_modified { error.with_outcome_unknown() } else { error })
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// Sends an object in parts. It is there when all of them are, and nothing before.
@@ -142,7 +156,7 @@ async fn send_parts(
     stream: ByteStream,
     look: &mut (dyn FnMut(&Bytes) + Send),
 ) -> Result<()> {
-    let failed = |error| error::of_writing("store", location, error);
+    let failed = |error| error::unsure(error::of_storing(location, error));
     let mut upload = storage.service.objects.put_multipart(path).await.map_err(failed)?;
     let sent = send(&mut *upload, location, stream, look).await;
     if let Err(error) = sent {

@@ -77,7 +77,7 @@ fn what_is_no_store_is_said_to_be_none() {
         place.fails(words, 4, "this is not a strongroom store");
     }
     place.fails("-s folder/file init", 6, "folder/file");
-    place.fails("-s s3://bucket/prefix ls", 1, "s3://bucket/prefix");
+    place.fails("-s s3://key:secret@bucket/prefix ls", 2, "credentials don't belong into a URL");
     place.fails("-s nosuch://x ls", 2, "the scheme is unknown");
 }
 

@@ -60,7 +60,7 @@ fn errors_are_objects_on_stderr() {
         ("cat", 2, "invalid"),
         ("nosuch", 2, "invalid"),
         ("-s nosuch ls", 4, "missing"),
-        ("-s s3://bucket ls", 1, "unsupported"),
+        ("-s s3://bucket?x ls", 2, "invalid"),
         ("cp --new run/unit/a run/unit/a", 6, "already-exists"),
     ] {
         let ran = place.run(words.split_whitespace().chain(["--json"]));

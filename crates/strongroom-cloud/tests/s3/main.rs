@@ -21,7 +21,7 @@ fn place() -> Place {
     let Some(server) = Moto::get() else { return Place::of(Arc::new(strongroom_storage::MemoryStorage::new())) };
     let url = format!("s3://{BUCKET}/place-{}", PLACES.fetch_add(1, Ordering::Relaxed));
     Place::new(move || {
-        let storage = ObjectStorage::open_with(&url, server.settings());
+        let storage = ObjectStorage::builder(&url).with_settings(server.settings()).open();
         std::future::ready(storage.map(|storage| Arc::new(storage) as Arc<dyn ExternalStorage>))
     })
 }

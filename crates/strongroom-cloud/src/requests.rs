@@ -1,0 +1,209 @@
+//! The requests to a service: counted, so many at once, and given up when nothing comes of them.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http_body_util::BodyExt;
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+    ReqwestConnector,
+};
+use tokio::sync::Semaphore;
+use tower_http::timeout::TimeoutBody;
+
+/// How long it is waited for an answer, beside the time for what is sent; and between two pieces of one.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Services copy by themselves, and may be silent for so long.
+const SILENCE_OF_A_COPY: Duration = Duration::from_secs(300);
+/// A request that sends more slowly is given up, in bytes a second.
+const SLOWEST: u64 = 128 << 10;
+/// Where the clouds' machines ask for the credentials of their roles.
+const OF_THE_MACHINE: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
+
+/// How many requests were sent, by what services charge for. What was sent again counts again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestCounts {
+    /// Of objects and what is known of them: `GET` and `HEAD`.
+    pub reads: u64,
+    /// Of names.
+    pub lists: u64,
+    /// `PUT` and `POST`: objects, parts of them, copies.
+    pub writes: u64,
+    /// Of one object or of many.
+    pub deletes: u64,
+}
+
+impl RequestCounts {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.reads + self.lists + self.writes + self.deletes
+    }
+
+    /// Those since another count of the same storage.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            reads: self.reads - earlier.reads,
+            lists: self.lists - earlier.lists,
+            writes: self.writes - earlier.writes,
+            deletes: self.deletes - earlier.deletes,
+        }
+    }
+}
+
+/// What whoever makes a request learns of it beside the client's answer; it goes along with the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watch(Arc<Watched>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    once: bool,
+    sent: AtomicBool,
+    status: AtomicU16,
+}
+
+impl Watch {
+    /// The client does not send it again by itself: the second answer would be about the first.
+    pub(crate) fn once() -> Self {
+        Self(Arc::new(Watched { once: true, ..Watched::default() }))
+    }
+
+    /// Whether the service may have seen it.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.0.sent.load(Ordering::SeqCst)
+    }
+
+    /// Whether the last answer was that the object has no such bytes.
+    pub(crate) fn is_out_of_range(&self) -> bool {
+        self.0.status.load(Ordering::SeqCst) == 416
+    }
+
+    fn note(&self, answer: &Result<HttpResponse, HttpError>) {
+        match answer {
+            Ok(answer) => self.0.status.store(answer.status().as_u16(), Ordering::SeqCst),
+            Err(error) if error.kind() == HttpErrorKind::Connect => return,
+            Err(_) => {}
+        }
+        self.0.sent.store(true, Ordering::SeqCst);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Requests {
+    reads: AtomicU64,
+    lists: AtomicU64,
+    writes: AtomicU64,
+    deletes: AtomicU64,
+    permits: Semaphore,
+}
+
+impl Requests {
+    pub(crate) fn new(at_once: usize) -> Arc<Self> {
+        let [reads, lists, writes, deletes] = std::array::from_fn(|_| AtomicU64::new(0));
+        Arc::new(Self { reads, lists, writes, deletes, permits: Semaphore::new(at_once) })
+    }
+
+    pub(crate) fn counts(&self) -> RequestCounts {
+        let [reads, lists, writes, deletes] =
+            [&self.reads, &self.lists, &self.writes, &self.deletes].map(|count| count.load(Ordering::Relaxed));
+        RequestCounts { reads, lists, writes, deletes }
+    }
+
+    fn count(&self, request: &HttpRequest) {
+        let query = request.uri().query().unwrap_or_default();
+        let has = |key: &str| query.split('&').any(|pair| pair == key || pair.split('=').next() == Some(key));
+        let counter = match request.method().as_str() {
+            "GET" if has("list-type") || has("comp") => &self.lists,
+            "GET" | "HEAD" => &self.reads,
+            "DELETE" => &self.deletes,
+            "POST" if has("delete") || query.contains("comp=batch") => &self.deletes,
+            _ => &self.writes,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Makes the clients whose requests are counted and limited together.
+#[derive(Debug)]
+pub(crate) struct Connector(pub Arc<Requests>);
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Limited { requests: Arc::clone(&self.0), client }))
+    }
+}
+
+#[derive(Debug)]
+struct Limited {
+    requests: Arc<Requests>,
+    client: HttpClient,
+}
+
+#[async_trait]
+impl HttpService for Limited {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if request.uri().host().is_some_and(|host| OF_THE_MACHINE.contains(&host)) {
+            let answer = self.client.execute(request).await;
+            // Where nothing answers at that address, this is no machine of a cloud; asking again would not help.
+            return answer.map_err(|error| HttpError::new(HttpErrorKind::Unknown, NoCredentials(error)));
+        }
+        // The permit is for the answer's beginning: whoever does not read on must not hold up others.
+        let _permit =
+            self.requests.permits.acquire().await.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        self.requests.count(&request);
+        let watch = request.extensions().get::<Watch>().cloned().unwrap_or_default();
+        let answer = within_time(request, &self.client).await;
+        watch.note(&answer);
+        match answer {
+            Ok(answer) if watch.0.once && is_tried_again(&answer) => {
+                let error = std::io::Error::other(format!("the service answered {}", answer.status()));
+                Err(HttpError::new(HttpErrorKind::Unknown, error))
+            }
+            Err(error) if watch.0.once && error.kind() != HttpErrorKind::Connect => {
+                Err(HttpError::new(HttpErrorKind::Unknown, error))
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// Whether the client would send it again after such an answer.
+fn is_tried_again(answer: &HttpResponse) -> bool {
+    let status = answer.status();
+    status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429)
+}
+
+/// No credentials are in the environment, and no service of this machine has any.
+#[derive(Debug)]
+pub(crate) struct NoCredentials(HttpError);
+
+impl fmt::Display for NoCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing answers where machines of a cloud ask for credentials")
+    }
+}
+
+impl StdError for NoCredentials {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
+async fn within_time(request: HttpRequest, client: &HttpClient) -> Result<HttpResponse, HttpError> {
+    let is_copy = request.headers().keys().any(|name| name.as_str().ends_with("-copy-source"));
+    let silence = if is_copy { SILENCE_OF_A_COPY } else { SILENCE };
+    let sending = Duration::from_secs(request.body().content_length() as u64 / SLOWEST);
+    let answer = tokio::time::timeout(silence + sending, client.execute(request)).await;
+    let (parts, body) = answer.map_err(|error| HttpError::new(HttpErrorKind::Timeout, error))??.into_parts();
+    let body = TimeoutBody::new(SILENCE, body).map_err(|error| match error.downcast::<HttpError>() {
+        Ok(error) => *error,
+        Err(error) => HttpError::new(HttpErrorKind::Timeout, std::io::Error::other(error.to_string())),
+    });
+    Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
+}
