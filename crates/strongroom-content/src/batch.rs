@@ -267,7 +267,7 @@ impl Batch {
             arriving.await?;
         }
         // A hint that could not be written costs a later reader a little time.
-        store.catalog.cover().await.unwrap_or_default();
+        store.catalog.cover(membership.session()).await.unwrap_or_default();
         Ok(receipt)
     }
 }

@@ -137,10 +137,13 @@ impl NameLog {
     pub(crate) async fn find(&self, log: &LogName) -> Result<Arc<State>> {
         let (now, epoch) = (self.host.monotonic(), self.epoch.now());
         let encoded = log.encode(self.folds_case);
+        // A run that is live now and was when it was read has been so all the time, and live runs stay what they are.
+        let known = if self.backend.capabilities().is_bucket() { self.kept().get(log).cloned() } else { None };
+        let runs = known.as_ref().map_or(&[][..], |known| &known.state.runs);
         // A head whose runs are pruned while they are read has moved on; look again.
         for _ in 0..8 {
             let head = self.find_head(&encoded).await?;
-            match self.load(log, &encoded, head, &[]).await? {
+            match self.load(log, &encoded, head, runs).await? {
                 Ok(state) => return self.keep(log, &encoded, state, now, epoch),
                 Err(lost) if self.find_head(&encoded).await? == head => {
                     return Err(lost_run(log, &paths::version(&encoded, lost)?, head));

@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{Either, select};
-use strongroom_storage::{Durability, Error, ErrorKind, ExternalStorage, Host, Location, Result, Source, StoreOptions};
+use strongroom_storage::{
+    Durability, Error, ErrorKind, ExternalStorage, Host, ListOptions, Location, Result, Source, StoreOptions,
+};
 use tokio::sync::Notify;
 
 use crate::group::Groups;
@@ -58,17 +60,15 @@ pub(crate) struct Session {
     last_beat: Mutex<Duration>,
     beats: AtomicU64,
     users: AtomicUsize,
+    /// What else can go when it ends.
+    idle: Mutex<Vec<Location>>,
     looks: Groups<(), Result<bool>>,
 }
 
 impl Session {
     /// Creates the marker, makes sure that creating it again is refused, and reads the collectors' lists.
-    async fn begin(
-        backend: &Arc<dyn ExternalStorage>,
-        host: &Arc<dyn Host>,
-        lease: Duration,
-        epoch: &Epoch,
-    ) -> Result<Self> {
+    async fn begin(sessions: &Sessions) -> Result<Self> {
+        let Sessions { backend, host, lease, epoch, exclusive, .. } = sessions;
         let mut unconfirmed = None;
         for _ in 0..PROBES {
             let id = Nonce::draw(&**host)?;
@@ -76,11 +76,13 @@ impl Session {
                 if mutation::is(Mutation::MarkerAfterLists) { Some(list::read_all(&**backend).await?) } else { None };
             let marker = paths::session(&id, paths::MARKER)?;
             let began = host.monotonic();
-            let marked = mark(&**backend, &marker).await?;
+            let is_exclusive = exclusive.load(Ordering::Relaxed);
+            let marked = mark(&**backend, &marker, is_exclusive).await?;
             let epoch = epoch.next();
             let failure = match marked {
                 Marked::Exclusively => match list::read_all(&**backend).await {
                     Ok(listed) => {
+                        exclusive.store(backend.capabilities().is_bucket(), Ordering::Relaxed);
                         let listed =
                             if mutation::is(Mutation::ListsUnread) { HashSet::new() } else { early.unwrap_or(listed) };
                         return Ok(Self {
@@ -89,13 +91,14 @@ impl Session {
                             id,
                             began,
                             epoch,
-                            lease,
+                            lease: *lease,
                             listed,
                             seen: Mutex::default(),
                             knows_files: AtomicBool::new(false),
                             last_beat: Mutex::new(began),
                             beats: AtomicU64::new(0),
                             users: AtomicUsize::new(0),
+                            idle: Mutex::default(),
                             looks: Groups::default(),
                         });
                     }
@@ -165,11 +168,7 @@ impl Session {
         self.looks
             .done(&look, |()| {
                 let (backend, id) = (self.backend.clone(), self.id);
-                async move {
-                    Ok(backend.exists(&paths::session(&id, paths::MARKER)?).await?
-                        && !backend.exists(&paths::session(&id, paths::ENDED)?).await?)
-                }
-                .boxed()
+                async move { stands(&*backend, &id).await }.boxed()
             })
             .await
     }
@@ -243,13 +242,32 @@ impl Session {
         Arc::try_unwrap(self).map_or_else(|shared| shared, |own| Arc::new(Self { listed, ..own }))
     }
 
+    /// Deletes these with its marks, when it ends: nobody relies on them, and it is one request.
+    pub(crate) fn end_with(&self, idle: Vec<Location>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(idle);
+    }
+
     async fn end(&self) -> Result<()> {
-        let mut marks = vec![paths::session(&self.id, paths::MARKER)?];
+        let mut marks = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        marks.push(paths::session(&self.id, paths::MARKER)?);
         if self.beats.load(Ordering::Relaxed) > 0 {
             marks.insert(0, paths::session(&self.id, paths::BEAT)?);
         }
         self.backend.delete_all(&marks).await
     }
+}
+
+/// Whether a session's marker is there, and nobody has ended it.
+///
+/// Its end is marked before the marker goes, and that mark goes after it: so one listing in order says as much as two questions.
+async fn stands(backend: &dyn ExternalStorage, id: &Nonce) -> Result<bool> {
+    let (marker, ended) = (paths::session(id, paths::MARKER)?, paths::session(id, paths::ENDED)?);
+    if !backend.capabilities().is_bucket() {
+        return Ok(backend.exists(&marker).await? && !backend.exists(&ended).await?);
+    }
+    let marks = backend.list(&ListOptions::prefix(paths::session(id, "")?.as_str())).await?;
+    let has = |mark: &Location| marks.objects.iter().any(|object| object.location == *mark);
+    Ok(has(&marker) && !has(&ended))
 }
 
 /// What came of creating a session's marker, and creating it again.
@@ -262,7 +280,8 @@ enum Marked {
     Unconfirmed(Error),
 }
 
-async fn mark(backend: &dyn ExternalStorage, marker: &Location) -> Result<Marked> {
+/// Where it is known that the backend is exclusive, it need not be tried again.
+async fn mark(backend: &dyn ExternalStorage, marker: &Location, is_exclusive: bool) -> Result<Marked> {
     let options = StoreOptions::create().with_durability(Durability::Relaxed);
     let create = || backend.store(marker, Source::Bytes(Bytes::from_static(b"session\n")), &options);
     match create().await {
@@ -270,6 +289,9 @@ async fn mark(backend: &dyn ExternalStorage, marker: &Location) -> Result<Marked
         Err(_) if mutation::is(Mutation::MarkerUnconfirmed) => return Ok(Marked::Exclusively),
         Err(error) if error.may_have_happened() || error.is_already_exists() => return Ok(Marked::Unconfirmed(error)),
         Err(error) => return Err(error),
+    }
+    if is_exclusive {
+        return Ok(Marked::Exclusively);
     }
     Ok(match create().await {
         Ok(_) => Marked::Overwriting,
@@ -286,6 +308,8 @@ pub(crate) struct Sessions {
     lease: Duration,
     epoch: Epoch,
     writable: Result<()>,
+    /// Whether a bucket was seen to refuse what is there already. Elsewhere it costs little to see it each time.
+    exclusive: AtomicBool,
     current: tokio::sync::Mutex<Option<Arc<Session>>>,
 }
 
@@ -298,7 +322,8 @@ impl Sessions {
         epoch: Epoch,
         writable: Result<()>,
     ) -> Self {
-        Self { backend, host, lease, epoch, writable, current: tokio::sync::Mutex::new(None) }
+        let (exclusive, current) = (AtomicBool::new(false), tokio::sync::Mutex::new(None));
+        Self { backend, host, lease, epoch, writable, exclusive, current }
     }
 
     /// Whether this program may write to the store at all.
@@ -330,7 +355,7 @@ impl Sessions {
     /// Begins a session that no other work joins.
     pub(crate) async fn begin(&self) -> Result<Arc<Session>> {
         self.check_writable()?;
-        Ok(Arc::new(Session::begin(&self.backend, &self.host, self.lease, &self.epoch).await?))
+        Ok(Arc::new(Session::begin(self).await?))
     }
 
     /// Ends one that was begun so. A collector ends it if that fails.

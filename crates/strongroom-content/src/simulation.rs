@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use strongroom_storage::{ExternalStorage, MemoryStorage};
-use strongroom_testkit::{Simulation, Step, Weather};
+use strongroom_testkit::{FarStorage, Simulation, Step, Weather};
 
 use crate::collect::CollectOptions;
 use crate::config::{ChunkSizes, ContentConfig, OpenOptions};
@@ -45,6 +45,15 @@ enum Climate {
 }
 
 const CLIMATES: [Climate; 4] = [Climate::Calm, Climate::Harsh, Climate::Patient, Climate::Crowded];
+
+/// How dear requests are, on which it depends which are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Distance {
+    /// As with a folder.
+    Near,
+    /// As with a bucket.
+    Far,
+}
 
 impl Climate {
     fn config(self) -> ContentConfig {
@@ -105,10 +114,14 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, weather: Weather, climate: Climate) -> Self {
+    fn new(seed: u64, weather: Weather, climate: Climate, distance: Distance) -> Self {
         let simulation = Simulation::new(seed, weather);
-        let server: Arc<dyn ExternalStorage> =
+        let memory: Arc<dyn ExternalStorage> =
             Arc::new(MemoryStorage::with_host(simulation.host(usize::MAX - 1, seed, 0)));
+        let server = match distance {
+            Distance::Near => memory,
+            Distance::Far => Arc::new(FarStorage::new(memory)),
+        };
         let options = OpenOptions::default().with_host(simulation.host(usize::MAX - 2, seed, 0));
         at_once(ContentStorage::create(server.clone(), climate.config(), options)).expect("create the store");
         let oracle = Arc::new(Oracle::new(simulation.clone(), server.clone(), climate.config().grace));
@@ -167,9 +180,9 @@ impl World {
 }
 
 /// Runs a seed, with the protocol broken in one way or not.
-fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
+fn run(seed: u64, climate: Climate, distance: Distance, mutation: Option<Mutation>) -> Outcome {
     mutation::set(mutation);
-    let world = World::new(seed, climate.weather(), climate);
+    let world = World::new(seed, climate.weather(), climate, distance);
     let World { simulation, server, oracle } = &world;
     let mut idle = false;
     while !idle && oracle.broken().is_none() {
@@ -186,7 +199,7 @@ fn run(seed: u64, climate: Climate, mutation: Option<Mutation>) -> Outcome {
             oracle.retry_a_marker();
         }
     }
-    world.end(&format!("seed {seed}, {climate:?}, {mutation:?}"), seed)
+    world.end(&format!("seed {seed}, {climate:?}, {distance:?}, {mutation:?}"), seed)
 }
 
 fn assert_holds(outcome: &Outcome) {
@@ -205,8 +218,10 @@ fn what_is_promised_holds_whoever_comes_between() {
     let first: u64 = std::env::var("STRONGROOM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let (mut steps, mut counts, mut runs) = (0, BTreeMap::<String, u64>::new(), 0);
     for seed in first.. {
-        for climate in CLIMATES {
-            let outcome = run(seed, climate, None);
+        let near = CLIMATES.map(|climate| (climate, Distance::Near));
+        let far = CLIMATES.get(seed as usize % CLIMATES.len()).map(|climate| (*climate, Distance::Far));
+        for (climate, distance) in near.into_iter().chain(far) {
+            let outcome = run(seed, climate, distance, None);
             assert_holds(&outcome);
             steps += outcome.steps;
             runs += 1;
@@ -229,7 +244,7 @@ fn what_is_promised_holds_whoever_comes_between() {
 #[test]
 fn a_seed_gives_the_same_each_time() {
     for climate in CLIMATES {
-        let [first, second] = [(); 2].map(|()| run(4711, climate, None));
+        let [first, second] = [(); 2].map(|()| run(4711, climate, Distance::Near, None));
         assert_eq!(
             (first.steps, first.trace, first.counts),
             (second.steps, second.trace, second.counts),
@@ -249,7 +264,7 @@ fn seeds_that_once_failed_hold() {
         (83, Climate::Harsh),
         (20292, Climate::Patient),
     ] {
-        assert_holds(&run(seed, climate, None));
+        assert_holds(&run(seed, climate, Distance::Near, None));
     }
 }
 
@@ -257,8 +272,10 @@ fn seeds_that_once_failed_hold() {
 fn one_seed() {
     let Some(seed) = std::env::var("STRONGROOM_SEED").ok().and_then(|text| text.parse().ok()) else { return };
     for climate in CLIMATES {
-        let outcome = run(seed, climate, None);
-        println!("{climate:?}: {outcome:?}");
-        assert_holds(&outcome);
+        for distance in [Distance::Near, Distance::Far] {
+            let outcome = run(seed, climate, distance, None);
+            println!("{climate:?}, {distance:?}: {outcome:?}");
+            assert_holds(&outcome);
+        }
     }
 }

@@ -209,7 +209,7 @@ impl ContentWriter {
         self.store.durable.note([location.clone()]);
         self.session.saw(location);
         // A batch may be larger than what should stand in no index file, and in memory; a hint that can't be written costs time.
-        self.store.catalog.cover().await.unwrap_or_default();
+        self.store.catalog.cover(&self.session).await.unwrap_or_default();
         Ok(())
     }
 

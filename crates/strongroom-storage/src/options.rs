@@ -201,6 +201,12 @@ impl Capabilities {
             local: false,
         }
     }
+
+    /// Whether it is as with S3: a request is dear, but one listing says in order what is there.
+    #[must_use]
+    pub const fn is_bucket(self) -> bool {
+        self.ordered_listing && self.consistent_listing && !self.local
+    }
 }
 
 /// A real local file with an object's content as it was when this was handed out, not to be written to.

@@ -32,6 +32,7 @@
 //! | [`FaultyStorage`] | fails operation n, before or after it took effect; damages what is read |
 //! | [`CrashingStorage`] | stops after n operations, and keeps what the next process finds; loses what was not durable |
 //! | [`NonExclusiveStorage`] | claims to create exclusively and overwrites |
+//! | [`FarStorage`] | says that it is not local |
 //! | [`UnorderedStorage`] | does not claim cheap listings in order |
 //! | [`Intercepted`] | a storage with anybody in between: these five are made of it, and so is the next one |
 //! | [`Simulation`] | processes that take turns, stall and die, on machines whose clocks differ; all of it from a seed |
@@ -44,6 +45,7 @@
 
 pub mod conformance;
 mod crashing;
+mod far;
 mod faulty;
 mod host;
 mod intercept;
@@ -55,6 +57,7 @@ mod simulation;
 mod unordered;
 
 pub use crashing::{Crash, CrashingStorage, PowerLoss};
+pub use far::{Far, FarStorage};
 pub use faulty::{Fault, Faults, FaultyStorage};
 pub use host::TestHost;
 pub use intercept::{Damage, Intercept, Intercepted, Outcome};

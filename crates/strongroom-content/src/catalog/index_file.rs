@@ -79,6 +79,22 @@ impl IndexFile {
         Ok(file)
     }
 
+    /// The index file `nonce`, of which this is a copy.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not what its checksums say.
+    pub(super) async fn of_whole(
+        backend: &Arc<dyn ExternalStorage>,
+        nonce: Nonce,
+        cache: &Cache,
+        whole: Bytes,
+    ) -> Result<Self> {
+        cache.store(&cached_name(&nonce, "whole"), whole.clone()).await;
+        let location = paths::index(&nonce)?;
+        let opened = envelope::parse(whole, MAGIC).map_err(|malformed| malformed.in_file(&location))?;
+        Self::of(backend, nonce, cache, opened).await
+    }
+
     async fn of(backend: &Arc<dyn ExternalStorage>, nonce: Nonce, cache: &Cache, opened: Opened) -> Result<Self> {
         let location = paths::index(&nonce)?;
         let directory = Directory::decode(&opened.directory, opened.body_end);

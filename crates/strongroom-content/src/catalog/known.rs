@@ -16,7 +16,7 @@ use crate::paths;
 use crate::record::{DigestHasher, DigestPrefix, Kind};
 
 /// Names are random, so their beginnings are as good as any hash.
-pub(super) type Packs = HashSet<Nonce, BuildHasherDefault<DigestHasher>>;
+pub(super) type PackNames = HashSet<Nonce, BuildHasherDefault<DigestHasher>>;
 
 /// Index files by their names.
 pub(super) type Indexes = HashMap<Nonce, Arc<IndexFile>>;
@@ -35,7 +35,9 @@ pub(super) struct Known {
     /// From the tails of packs in no index file.
     pub recent: Recent,
     /// All packs that are there; what an index file says of others is ignored.
-    pub packs: Packs,
+    pub packs: PackNames,
+    /// Whether they were listed. Otherwise they are those that were known, and those that index files name.
+    pub all_listed: bool,
     /// Whole files.
     pub files: HashMap<Digest, Vec<Nonce>>,
     /// Sizes of large objects that are there or were.
@@ -116,13 +118,17 @@ impl Known {
     pub(super) fn take_listed(
         &mut self,
         mut indexes: Indexes,
-        packs: Packs,
+        (mut packs, all_listed): (PackNames, bool),
         files: &[Location],
         now: Duration,
     ) -> Vec<Nonce> {
         indexes.retain(|nonce, _| !self.damaged.contains(nonce));
         self.indexes.clear();
         indexes.into_values().for_each(|file| self.add_index(file));
+        if !all_listed {
+            packs.extend(self.recent.tables().iter().map(|table| table.pack));
+        }
+        self.all_listed = all_listed;
         self.packs = packs;
         self.packs.extend(&self.new_packs);
         self.files.clear();

@@ -9,7 +9,7 @@ use strongroom_storage::{Error, Location, Result};
 
 use super::Catalog;
 use super::index_file::IndexFile;
-use super::known::{Indexes, Known, Packs};
+use super::known::{Indexes, Known, PackNames};
 use crate::index::Table;
 use crate::nonce::Nonce;
 use crate::pack;
@@ -21,8 +21,22 @@ use crate::session::Session;
 const AGE_MAX: Duration = Duration::from_secs(300);
 /// How many tails are read at once.
 const READS_AT_ONCE: usize = 16;
+/// In a bucket, packs are listed only while index files name no more than this, which is two requests. Beyond, what stands in no index
+/// file is not known: a writer may store it again, and a reader lists them when nothing else has what it looks for.
+const NAMED_PACKS_MAX: usize = if cfg!(test) { 2 } else { 2000 };
+/// One writer in so many lists them all the same, and covers what stands in no index file.
+const LISTS_ONE_IN: u8 = 64;
 /// How often index files are listed that go while they are read, because others merge them.
 const LISTINGS_MAX: usize = 4;
+
+/// Which packs are to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packs {
+    /// All that are there.
+    Listed,
+    /// Those that index files name, if to list them would be many requests.
+    Named,
+}
 
 /// What becomes of packs whose index can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +59,12 @@ impl Catalog {
         if fresh(&self.known()) {
             return Ok(());
         }
-        for location in self.list_and_read(Unread::PassOver).await? {
+        let mut chance = [0];
+        if self.backend.capabilities().is_bucket() {
+            self.host.fill_random(&mut chance)?;
+        }
+        let packs = if chance[0] % LISTS_ONE_IN == 1 { Packs::Listed } else { Packs::Named };
+        for location in self.list_and_read(packs, Unread::PassOver).await? {
             session.saw(location);
         }
         session.note_files_known();
@@ -72,7 +91,14 @@ impl Catalog {
     /// Learns everything anew, for a reader that did not find what it looked for.
     pub(crate) async fn learn(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        self.list_and_read(Unread::PassOver).await.map(drop)
+        self.list_and_read(Packs::Listed, Unread::PassOver).await.map(drop)
+    }
+
+    /// Learns anew what few requests can tell, for a reader that looks there first. Returns whether that is everything.
+    pub(crate) async fn learn_quickly(&self) -> Result<bool> {
+        let _turn = self.turn.lock().await;
+        self.list_and_read(Packs::Named, Unread::PassOver).await?;
+        Ok(self.known().all_listed)
     }
 
     /// Learns everything anew, for who takes what is not known for lost or unneeded.
@@ -81,20 +107,26 @@ impl Catalog {
     /// Also where an index can't be read now; the others are known all the same. One that is damaged is passed over.
     pub(crate) async fn learn_all(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        self.list_and_read(Unread::Fail).await.map(drop)
+        self.list_and_read(Packs::Listed, Unread::Fail).await.map(drop)
     }
 
     /// Lists packs, files and index files, and reads the indexes that are new. Returns what packs and files there are.
     ///
-    /// Index files are listed first: so what they name and the listing of packs has not is gone.
-    pub(super) async fn list_and_read(&self, unread: Unread) -> Result<Vec<Location>> {
+    /// Index files are listed first: so what they name and the listing of packs has not is gone. Returned and known to be there is only
+    /// what was listed.
+    pub(super) async fn list_and_read(&self, packs: Packs, unread: Unread) -> Result<Vec<Location>> {
         let now = self.host.monotonic();
         self.known().begin_listing();
         let indexes = self.open_indexes().await?;
-        let mut seen = self.list(paths::PACKS).await?;
-        let packs: Packs = seen.iter().filter_map(paths::pack_of).collect();
+        let named = match packs {
+            Packs::Named if self.backend.capabilities().is_bucket() => named(&indexes),
+            _ => PackNames::default(),
+        };
+        let all_listed = named.len() <= NAMED_PACKS_MAX;
+        let mut seen = if all_listed { self.list(paths::PACKS).await? } else { Vec::new() };
+        let packs = if all_listed { seen.iter().filter_map(paths::pack_of).collect() } else { named };
         let files = self.list(paths::FILES).await?;
-        let uncovered = self.known().take_listed(indexes, packs, &files, now);
+        let uncovered = self.known().take_listed(indexes, (packs, all_listed), &files, now);
         seen.extend(files);
         self.tidy_cache().await;
         let mut failure = None;
@@ -155,7 +187,7 @@ impl Catalog {
 
     /// Deletes from the cache what is not there any more, and the tails of packs in index files.
     async fn tidy_cache(&self) {
-        if !self.cache.is_there() {
+        if !self.cache.is_there() || !self.known().all_listed {
             return;
         }
         let indexes: HashSet<Nonce> = self.known().indexes.keys().copied().collect();
@@ -168,4 +200,9 @@ impl Catalog {
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Location>> {
         self.backend.iter_contents(prefix).try_collect().await
     }
+}
+
+/// The packs that index files name.
+fn named(indexes: &Indexes) -> PackNames {
+    indexes.values().flat_map(|file| file.directory.packs.iter()).copied().collect()
 }

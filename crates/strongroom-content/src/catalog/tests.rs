@@ -3,10 +3,13 @@ use std::collections::HashSet;
 use strongroom_storage::{ByteRange, MemoryStorage};
 use strongroom_testkit::{Fault, FaultyStorage, Operation, RecordingStorage, TestHost};
 
+use std::time::Duration;
+
 use super::*;
 use crate::chunk::Method;
 use crate::paths;
 use crate::record::Records;
+use crate::session::{Epoch, Session, Sessions};
 
 const RECORDS: u32 = 1000;
 
@@ -25,6 +28,13 @@ fn table(pack: u8, numbers: std::ops::Range<u32>) -> Table {
     Table { pack: Nonce::from_bytes([pack; 16]), records: Records::of(&records) }
 }
 
+/// A session that has no part in it.
+async fn session() -> Arc<Session> {
+    let (backend, host): (Arc<dyn ExternalStorage>, _) = (Arc::new(MemoryStorage::new()), Arc::new(TestHost::new(9)));
+    let sessions = Sessions::new(backend, host, Duration::from_secs(60), Epoch::default(), Ok(()));
+    sessions.begin().await.expect("begin a session")
+}
+
 /// A catalog that has stored so many packs with so many records each, and how many it has in all.
 async fn filled(packs: u8, records: u32) -> (RecordingStorage, Catalog, u32) {
     let storage = RecordingStorage::new(Arc::new(MemoryStorage::new()));
@@ -32,7 +42,7 @@ async fn filled(packs: u8, records: u32) -> (RecordingStorage, Catalog, u32) {
     for pack in 0..packs {
         let first = u32::from(pack) * records;
         catalog.stored_pack(table(pack, first..first + records));
-        catalog.cover().await.expect("cover");
+        catalog.cover(&*session().await).await.expect("cover");
     }
     (storage, catalog, u32::from(packs) * records)
 }
@@ -138,7 +148,7 @@ async fn an_index_file_that_can_not_be_read_for_once_is_not_given_up() {
     let storage = FaultyStorage::new(Arc::new(MemoryStorage::new()));
     let catalog = Catalog::new(Arc::new(storage.clone()), Arc::new(TestHost::new(1)), &Cache::none());
     store_packs(&catalog, 0..65);
-    catalog.cover().await.expect("cover");
+    catalog.cover(&*session().await).await.expect("cover");
     for (times, kind) in (1..).zip([ErrorKind::Denied, ErrorKind::Unavailable]) {
         storage.fail_nth(0, Fault::Refused(kind));
         let refused = catalog.find(Kind::Chunk, &digest(3)).await.expect_err("it is refused");
@@ -158,7 +168,7 @@ async fn an_index_file_whose_packs_were_not_listed_yet_is_not_taken_for_supersed
             let pack = paths::pack(&Nonce::from_bytes([pack; 16])).expect("a location");
             memory.store_bytes(&pack, "it is there".into()).await.expect("store");
         }
-        other.cover().await.expect("cover");
+        other.cover(&*session().await).await.expect("cover");
         let index = paths::index(&other.known().searched()[0].nonce).expect("a location");
 
         let storage = FaultyStorage::new(memory.clone());
@@ -168,7 +178,7 @@ async fn an_index_file_whose_packs_were_not_listed_yet_is_not_taken_for_supersed
         let learned = catalog.learn().await;
         let struck = storage.struck();
         storage.fail_nth(1 << 20, Fault::Refused(ErrorKind::Unavailable));
-        catalog.cover().await.expect("cover");
+        catalog.cover(&*session().await).await.expect("cover");
         // What was learned may be merged into the new one, but nothing that it says is lost.
         let fresh = Catalog::new(memory.clone(), Arc::new(TestHost::new(3)), &Cache::none());
         fresh.learn().await.expect("learn");

@@ -33,10 +33,12 @@ impl ContentStorage {
         let Some(prefix) = DigestPrefix::parse(text.strip_prefix("b3:").unwrap_or(text)) else {
             return refuse(ErrorKind::Invalid, "expected `b3:` and up to 64 hexadecimal digits".into());
         };
-        self.inner.catalog.learn().await?;
-        let mut digests: BTreeSet<Digest> =
-            self.inner.catalog.search(&prefix).await?.into_iter().map(|found| found.digest).collect();
-        digests.extend(self.inner.catalog.search_files(&prefix));
+        let knows_all = self.inner.catalog.learn_quickly().await?;
+        let mut digests = self.inner.digests_with(&prefix).await?;
+        if !knows_all && (digests.is_empty() || prefix.whole().is_none()) {
+            self.inner.catalog.learn().await?;
+            digests = self.inner.digests_with(&prefix).await?;
+        }
         let mut inline = None;
         if digests.is_empty() || prefix.whole().is_none() {
             let mut objects = self.objects("");
@@ -85,6 +87,14 @@ impl ContentStorage {
 }
 
 impl Inner {
+    /// The digests that begin so, of what is in packs and files, as far as that is known.
+    async fn digests_with(&self, prefix: &DigestPrefix) -> Result<BTreeSet<Digest>> {
+        let mut digests: BTreeSet<Digest> =
+            self.catalog.search(prefix).await?.into_iter().map(|found| found.digest).collect();
+        digests.extend(self.catalog.search_files(prefix));
+        Ok(digests)
+    }
+
     /// Content in packs and files by its digest.
     pub(crate) async fn content_of(&self, digest: &Digest) -> Result<Option<Content>> {
         if let Some(found) = self.catalog.find(Kind::Chunk, digest).await?.first() {

@@ -36,13 +36,12 @@ impl Repair<'_> {
             writer.finish().await
         };
         let mended = mended.await;
+        // A hint that could not be written costs a later reader a little time.
+        self.store.catalog.cover(&session).await.unwrap_or_default();
         // Whether it stood until now does not matter: what was stored is needed by names that stand already, and no collector
         // takes that away without a copy.
         self.store.sessions.end(&session).await;
-        mended?;
-        // A hint that could not be written costs a later reader a little time.
-        self.store.catalog.cover().await.unwrap_or_default();
-        Ok(())
+        mended
     }
 
     /// The content that is lost or damaged of all versions on record, as far as they can be read. Each object once.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Climate::{self, Calm, Crowded, Harsh, Patient};
 use super::scenes::{self, Scene};
-use super::{CLIMATES, Outcome, run};
+use super::{CLIMATES, Distance, Outcome, run};
 use crate::mutation::Mutation;
 
 /// The seed that is known to notice it is tried first; where a change of the code has made that another, so many are, in each
@@ -32,11 +32,22 @@ fn caught<Where: Copy + PartialEq + fmt::Debug>(
 }
 
 fn caught_by_chance(mutation: Mutation, (seed, climate): (u64, Climate)) {
-    caught(mutation, (seed, climate), &CLIMATES, |climate, seed, mutation| run(seed, climate, mutation));
+    caught(mutation, (seed, climate), &CLIMATES, |climate, seed, mutation| {
+        run(seed, climate, Distance::Near, mutation)
+    });
 }
 
 fn caught_in(mutation: Mutation, (seed, scene): (u64, Scene)) {
-    caught(mutation, (seed, scene), &[scene], scenes::play);
+    caught(mutation, (seed, scene), &[scene], |scene, seed, mutation| {
+        scenes::play(scene, seed, Distance::Near, mutation)
+    });
+}
+
+/// The same on a bucket, where others are the requests by which the protocol is kept.
+fn caught_far(mutation: Mutation, (seed, scene): (u64, Scene)) {
+    caught(mutation, (seed, scene), &[scene], |scene, seed, mutation| {
+        scenes::play(scene, seed, Distance::Far, mutation)
+    });
 }
 
 macro_rules! mutants {
@@ -79,4 +90,11 @@ mutants! { caught_by_chance;
     a_version_that_is_there_before_its_content: PublishedBeforeContent (0, Calm),
     a_batch_in_two_versions: BatchInTwo (2, Patient),
     a_collector_that_does_not_know_tags: TagsUnmarked (1, Harsh),
+}
+
+mutants! { caught_far;
+    a_writer_far_away_that_does_not_look_whether_its_session_stood: NoCheck (0, Scene::TheSame),
+    a_writer_far_away_that_relies_on_packs_unseen: IndexAcrossSessions (0, Scene::LateCopy),
+    a_writer_far_away_that_does_not_read_the_lists: ListsUnread (1, Scene::TheSame),
+    a_writer_far_away_that_builds_on_a_head_of_before_its_session: HeadAcrossSessions (4, Scene::LateVersion),
 }

@@ -7,7 +7,7 @@ use strongroom_storage::{Digest, ExternalStorage, Location, Result, StoreMode};
 use strongroom_testkit::{Dice, Weather};
 
 use super::actors::{Actor, at, content};
-use super::{Climate, Outcome, World};
+use super::{Climate, Distance, Outcome, World};
 use crate::collect::CollectOptions;
 use crate::list;
 use crate::mutation::{self, Mutation};
@@ -38,7 +38,7 @@ pub(super) const SCENES: [Scene; 5] =
     [Scene::TwoCollectors, Scene::TwoRetentions, Scene::TheSame, Scene::LateCopy, Scene::LateVersion];
 
 /// Plays a scene, with the protocol broken in one way or not.
-pub(super) fn play(scene: Scene, seed: u64, mutation: Option<Mutation>) -> Outcome {
+pub(super) fn play(scene: Scene, seed: u64, distance: Distance, mutation: Option<Mutation>) -> Outcome {
     mutation::set(mutation);
     let (climate, stalls, lengths) = match scene {
         Scene::TwoCollectors => (Climate::Calm, 25, [15, 15]),
@@ -47,7 +47,7 @@ pub(super) fn play(scene: Scene, seed: u64, mutation: Option<Mutation>) -> Outco
         Scene::LateCopy => (Climate::Harsh, 100, [10, 30]),
         Scene::LateVersion => (Climate::Harsh, 60, [200, 200]),
     };
-    let world = World::new(seed, Weather::calm(Duration::from_millis(300)), climate);
+    let world = World::new(seed, Weather::calm(Duration::from_millis(300)), climate, distance);
     let stage = Stage { world: &world, seed };
     match scene {
         Scene::TwoCollectors => stage.two_copies(),
@@ -117,7 +117,7 @@ pub(super) fn play(scene: Scene, seed: u64, mutation: Option<Mutation>) -> Outco
     }
     world.simulation.set_weather(weather);
     world.play_on();
-    world.end(&format!("seed {seed}, {scene:?}, {mutation:?}"), seed)
+    world.end(&format!("seed {seed}, {scene:?}, {distance:?}, {mutation:?}"), seed)
 }
 
 /// Where it is played.
@@ -221,7 +221,9 @@ fn what_is_promised_holds_in_every_scene() {
     let seeds = std::env::var("STRONGROOM_SEARCH").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
     for scene in SCENES {
         for seed in 0..seeds {
-            super::assert_holds(&play(scene, seed, None));
+            // Two near and one far.
+            let distance = if seed % 3 == 2 { Distance::Far } else { Distance::Near };
+            super::assert_holds(&play(scene, seed, distance, None));
         }
     }
 }
@@ -230,6 +232,8 @@ fn what_is_promised_holds_in_every_scene() {
 fn one_seed() {
     let Some(seed) = std::env::var("STRONGROOM_SEED").ok().and_then(|text| text.parse().ok()) else { return };
     for scene in SCENES {
-        println!("{scene:?}: {:?}", play(scene, seed, None));
+        for distance in [Distance::Near, Distance::Far] {
+            println!("{scene:?}, {distance:?}: {:?}", play(scene, seed, distance, None));
+        }
     }
 }

@@ -92,7 +92,7 @@ impl Sync<'_> {
             }
         }
         // A hint that could not be written costs a later reader a little time.
-        self.to.catalog.cover().await.unwrap_or_default();
+        self.to.catalog.cover(&session).await.unwrap_or_default();
         Ok(())
     }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use strongroom_content::{ContentStorage, PutOptions};
+use strongroom_content::{ContentStorage, OpenOptions, PutOptions};
 use strongroom_storage::{ByteRange, Digest, ExternalStorage, StoreMode};
-use strongroom_testkit::{Operation, RecordingStorage};
+use strongroom_testkit::{Operation, RecordingStorage, TestHost};
 
 use crate::support::{Backend, at, bucket, create, files, load, memory, noise, open, put, small_chunks};
 
@@ -34,15 +34,39 @@ async fn store_a_thousand(store: &ContentStorage) {
 }
 
 #[tokio::test]
-async fn a_thousand_small_files_are_stored_by_five_writes() {
+async fn a_thousand_small_files_are_a_unit_of_seven_requests() {
+    let (recording, store) = recorded().await;
+    let commit = async |unit: u64| {
+        let mut batch = store.batch();
+        for n in 0..1000 {
+            batch.put(at(&format!("dag/unit-{unit}/{n}")), noise(unit * 1000 + n, 4096), PutOptions::default());
+        }
+        batch.commit().await.expect("commit");
+        requests(&recording)
+    };
+    // A marker twice, a pack, a run, and the marker removed. Before the pack four listings, before the run one for the head, and
+    // after it one for the session.
+    assert_eq!(commit(0).await, (11, 5));
+    for unit in 1..=17 {
+        // By now it is known that markers can't be replaced, and what packs there are. Each ninth time an index file is stored. The one
+        // that it was merged from is deleted with the marker, which a bucket does by one request.
+        let index = match unit {
+            8 => 1,
+            17 => 2,
+            _ => 0,
+        };
+        assert_eq!(commit(unit).await, (7 + index, 4 + index), "{unit}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_stored_without_its_bytes() {
     let (recording, store) = recorded().await;
     store_a_thousand(&store).await;
-    // A marker twice, a pack, a run, and the marker removed. Before the pack four listings, before the run the head is looked
-    // for by a listing and a question, and after it two questions whether the session stands.
-    assert_eq!(requests(&recording), (13, 5));
+    recording.take();
     store_a_thousand(&store).await;
-    // Nothing is new but the session. The pack is looked at, and the run read.
-    assert_eq!(requests(&recording), (10, 3));
+    // Nothing is new but the session. The lists and the pack are looked at, and the head.
+    assert_eq!(requests(&recording), (6, 2));
 }
 
 #[tokio::test]
@@ -53,8 +77,8 @@ async fn reading_again_asks_once_for_the_head_and_once_for_the_bytes() {
     let fresh = open(&(Arc::new(cold.clone()) as Backend)).await;
     cold.take();
     load(&fresh, "a/1").await.expect("load");
-    // The head by a listing and a question, the run's directory and the bytes.
-    assert_eq!(requests(&cold), (4, 0));
+    // The head by a listing, the run's directory and the bytes.
+    assert_eq!(requests(&cold), (3, 0));
     load(&fresh, "a/1").await.expect("load");
     assert_eq!(requests(&cold), (2, 0));
     load(&fresh, "a/999").await.expect("load");
@@ -79,24 +103,7 @@ async fn a_thousand_names_are_copied_without_their_bytes() {
     batch.commit().await.expect("commit");
     let lines = recording.lines();
     assert!(lines.iter().all(|line| !line.starts_with("load packs/")), "{lines:#?}");
-    assert_eq!(requests(&recording), (10, 4));
-}
-
-#[tokio::test]
-async fn a_single_put_of_a_warm_handle_takes_five_writes_and_six_questions() {
-    let (recording, store) = recorded().await;
-    put(&store, "a/0", noise(0, 4096), PutOptions::default()).await.expect("put");
-    for n in 1..=17 {
-        recording.take();
-        put(&store, &format!("a/{n}"), noise(n, 4096), PutOptions::default()).await.expect("put");
-        // Each ninth time an index file is stored and read, and from the second on one is deleted that it was merged from.
-        let index = match n {
-            8 => (2, 1),
-            17 => (3, 2),
-            _ => (0, 0),
-        };
-        assert_eq!(requests(&recording), (11 + index.0, 5 + index.1), "{n}");
-    }
+    assert_eq!(requests(&recording), (7, 3));
 }
 
 #[tokio::test]
@@ -123,6 +130,40 @@ async fn content_is_found_by_its_digest_by_ten_requests_and_the_listings() {
 }
 
 #[tokio::test]
+async fn a_cold_process_lists_no_packs_where_there_are_thousands() {
+    const PACKS: u64 = 2100;
+    let memory = memory();
+    let near = create(&memory, small_chunks()).await;
+    for n in 0..PACKS {
+        put(&near, &format!("a/{n}"), noise(n, 300), PutOptions::default()).await.expect("put");
+    }
+    let recording = RecordingStorage::new(bucket(&memory));
+    let cold = async || {
+        recording.take();
+        // One writer in 64 lists the packs, as the dice of its host fall.
+        let options = OpenOptions::default().with_host(Arc::new(TestHost::new(1)));
+        ContentStorage::open(Arc::new(recording.clone()), options).await.expect("open")
+    };
+    let find = async |n: u64| {
+        let object = cold().await.find_digest(&format!("b3:{}", Digest::of(&noise(n, 300)))).await.expect("find");
+        assert_eq!(object.load_bytes(ByteRange::All).await.expect("load"), noise(n, 300));
+    };
+    find(5).await;
+    let lines = recording.lines();
+    assert!(lines.len() <= 10 && !lines.contains(&"iterate packs/".to_string()), "{lines:#?}");
+    // What stands in no index file is found all the same.
+    find(PACKS - 1).await;
+    assert!(recording.lines().contains(&"iterate packs/".to_string()));
+
+    let packs = files(&memory, "packs/").await.len();
+    let writer = cold().await;
+    put(&writer, "b/5", noise(5, 300), PutOptions::default()).await.expect("put");
+    let before_the_run = recording.lines().iter().position(|line| line.starts_with("list names/")).expect("a commit");
+    assert!(before_the_run <= 10, "{:#?}", recording.lines());
+    assert_eq!(files(&memory, "packs/").await.len(), packs, "it was there");
+}
+
+#[tokio::test]
 async fn a_thousand_names_are_removed_by_one_commit() {
     let (recording, store) = recorded().await;
     store_a_thousand(&store).await;
@@ -130,7 +171,7 @@ async fn a_thousand_names_are_removed_by_one_commit() {
     recording.take();
     store.delete_all(&names).await.expect("delete");
     let (all, writes) = requests(&recording);
-    assert_eq!(writes, 4);
+    assert_eq!(writes, 3);
     assert!(all <= 20, "the run's blocks are read: {all}");
 }
 

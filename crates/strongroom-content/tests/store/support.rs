@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use strongroom_content::{
     ChunkSizes, ContentConfig, ContentStorage, Layout, Namespace, OpenOptions, PutOptions, VerifyOptions, VerifyReport,
 };
-use strongroom_storage::{ByteRange, Capabilities, ExternalStorage, Location, MemoryStorage, Result};
-use strongroom_testkit::{Intercept, Intercepted};
+use strongroom_storage::{ByteRange, ExternalStorage, Location, MemoryStorage, Result};
+use strongroom_testkit::{FarStorage, UnorderedStorage};
 
 /// What a store is kept in.
 pub type Backend = Arc<dyn ExternalStorage>;
@@ -34,27 +34,14 @@ pub fn memory() -> Backend {
     Arc::new(MemoryStorage::new())
 }
 
-/// A backend that is far away.
-#[derive(Debug)]
-pub struct Remote {
-    ordered_listing: bool,
-}
-
-impl Intercept for Remote {
-    fn capabilities(&self, mut inner: Capabilities) -> Capabilities {
-        (inner.local, inner.ordered_listing) = (false, self.ordered_listing);
-        inner
-    }
-}
-
 /// `backend`, far away, and its listings are not in order.
 pub fn remote(backend: &Backend) -> Backend {
-    Arc::new(Intercepted::with_interceptor(backend.clone(), Remote { ordered_listing: false }))
+    Arc::new(UnorderedStorage::new(bucket(backend)))
 }
 
 /// `backend`, far away, and its listings are in order, as those of S3.
 pub fn bucket(backend: &Backend) -> Backend {
-    Arc::new(Intercepted::with_interceptor(backend.clone(), Remote { ordered_listing: true }))
+    Arc::new(FarStorage::new(backend.clone()))
 }
 
 /// Chunks of some KiB, so that little content has many of them.
