@@ -40,6 +40,12 @@ pub struct Cli {
     /// The store: a path or a URL; without it ./.strongroom
     #[arg(short, long, value_name = "URL", env = "STRONGROOM_STORE", hide_env_values = true, global = true)]
     pub store: Option<String>,
+    /// Keep up to SIZE of what is read from a store that is not local, such as 10G, in the cache
+    #[arg(long, value_name = "SIZE", value_parser = bytes, env = "STRONGROOM_CACHE_CONTENT", hide_env_values = true, global = true)]
+    pub cache_content: Option<u64>,
+    /// Nobody else writes to the store meanwhile: for buckets of services that replace what should be new
+    #[arg(long, env = "STRONGROOM_SINGLE_WRITER", hide_env_values = true, global = true)]
+    pub single_writer: bool,
     /// Print JSON, one object a line; errors too
     #[arg(long, global = true)]
     pub json: bool,

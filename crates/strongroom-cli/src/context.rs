@@ -16,6 +16,8 @@ pub struct Context {
     /// Where to print.
     pub output: Output,
     store: Option<String>,
+    cache_content: u64,
+    single_writer: bool,
 }
 
 impl Context {
@@ -23,7 +25,12 @@ impl Context {
     pub fn new(cli: &Cli) -> Self {
         // A variable that is set to nothing is one that is not set.
         let store = cli.store.clone().filter(|store| !store.is_empty());
-        Self { output: Output::new(cli.json, cli.quiet), store }
+        Self {
+            output: Output::new(cli.json, cli.quiet),
+            store,
+            cache_content: cli.cache_content.unwrap_or_default(),
+            single_writer: cli.single_writer,
+        }
     }
 
     /// Where the store is.
@@ -36,7 +43,7 @@ impl Context {
     /// # Errors
     /// Those of [`strongroom::open_with`].
     pub async fn open(&self) -> Result<ContentStorage> {
-        strongroom::open_with(self.url(), options()).await
+        strongroom::open_with(self.url(), self.options()).await
     }
 
     /// Opens the store at `url`, for verbs about more than one.
@@ -44,7 +51,7 @@ impl Context {
     /// # Errors
     /// As for [`open`](Self::open); where there is none, the error names the verb that makes one.
     pub async fn open_at(&self, url: &str) -> Result<ContentStorage> {
-        strongroom::open_with(url, options()).await.map_err(|error| match error.is_missing() {
+        strongroom::open_with(url, self.options()).await.map_err(|error| match error.is_missing() {
             true => {
                 let detail = format!("there is no store; make one with `strongroom --store {url} init`");
                 Error::new(error.kind(), "open", url, detail).with_source(error)
@@ -73,7 +80,7 @@ impl Context {
     /// # Errors
     /// Those of [`strongroom::create_with`].
     pub async fn create(&self, config: ContentConfig) -> Result<ContentStorage> {
-        strongroom::create_with(self.url(), config, options()).await
+        strongroom::create_with(self.url(), config, self.options()).await
     }
 
     /// Shares the folder that the store is in, or will be.
@@ -82,6 +89,17 @@ impl Context {
     /// Those of [`strongroom::share_storage`].
     pub async fn share(&self, sharing: Sharing) -> Result<()> {
         strongroom::share_storage(self.url(), sharing).await
+    }
+
+    fn options(&self) -> OpenOptions {
+        let options = OpenOptions::default()
+            .with_author(author())
+            .with_content_cache(self.cache_content)
+            .with_single_writer(self.single_writer);
+        match cache::storage() {
+            Some(cache) => options.with_cache(cache),
+            None => options,
+        }
     }
 
     /// Ends the call: what waits is printed, and an error is said.
@@ -101,14 +119,6 @@ impl Context {
         let _unheard = self.output.flush();
         self.output.error(error);
         Exit::from(error)
-    }
-}
-
-fn options() -> OpenOptions {
-    let options = OpenOptions::default().with_author(author());
-    match cache::storage() {
-        Some(cache) => options.with_cache(cache),
-        None => options,
     }
 }
 

@@ -131,11 +131,21 @@ pub struct OpenOptions {
     /// and digests that were computed on demand. Any number of processes and stores may share one; everything in it can be
     /// deleted at any time, and that it can't be written to is no error. By default nothing is kept.
     pub cache: Option<Arc<dyn ExternalStorage>>,
+    /// How many bytes of content the cache may keep of a store that is not local. By default none.
+    pub content_cache_bytes: u64,
+    /// Whether nobody else writes to the store.
+    pub single_writer: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { author: String::new(), host: Arc::new(SystemHost::new()), cache: None }
+        Self {
+            author: String::new(),
+            host: Arc::new(SystemHost::new()),
+            cache: None,
+            content_cache_bytes: 0,
+            single_writer: false,
+        }
     }
 }
 
@@ -150,6 +160,26 @@ impl OpenOptions {
     #[must_use]
     pub fn with_cache(self, cache: Arc<dyn ExternalStorage>) -> Self {
         Self { cache: Some(cache), ..self }
+    }
+
+    /// The same with up to so many bytes of content in the [cache](Self::with_cache), if the store is not local: what was read is not
+    /// asked for again, by any process that shares the cache.
+    ///
+    /// Content is read and kept in blocks of 256 KiB of the store's packs and files, and verified whenever it is read. What was kept or
+    /// read longest ago goes when it becomes too much; each process may exceed the bound by a sixteenth.
+    #[must_use]
+    pub fn with_content_cache(self, bytes_max: u64) -> Self {
+        Self { content_cache_bytes: bytes_max, ..self }
+    }
+
+    /// The same with the promise that no other process and no other handle writes to the store while this one is open, a collector neither.
+    ///
+    /// So a store can be written to in a bucket of a service that does not refuse what is there already, which is found out
+    /// otherwise ([`Unsupported`](strongroom_storage::ErrorKind::Unsupported)). If the promise is broken, commits are lost. On a local
+    /// backend it changes nothing.
+    #[must_use]
+    pub fn with_single_writer(self, single_writer: bool) -> Self {
+        Self { single_writer, ..self }
     }
 
     /// The same with other clocks and randomness.

@@ -62,6 +62,7 @@ mod session;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+mod sole_writer;
 mod store;
 mod sync;
 mod tag;

@@ -123,8 +123,8 @@ impl Inner {
         if let Some(bytes) = self.read_place(chunk).await? {
             return Ok(bytes);
         }
-        // An open pack may have been mended meanwhile, by another file under its name.
-        self.packs.forget(&chunk.place.pack);
+        // An open pack may have been mended meanwhile, by another file under its name, or the cache be damaged.
+        self.packs.distrust(&chunk.place.pack);
         if let Some(bytes) = self.read_place(chunk).await? {
             return Ok(bytes);
         }

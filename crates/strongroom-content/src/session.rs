@@ -125,7 +125,8 @@ impl Session {
                 "begin writing to",
                 backend,
                 "it accepts the condition that an object be new and then replaces it all the same, so writers could overwrite \
-                 each other's commits; use another service, or open the store read-only",
+                 each other's commits; use another service, open the store read-only, or if nobody else ever writes to it, as its single \
+                 writer (`single_writer=true`)",
             )
         }))
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use strongroom_storage::{ExternalStorage, Host, Location, Result};
 
 use crate::batch::Batch;
-use crate::cache::Cache;
+use crate::cache::{Cache, ContentCache};
 use crate::catalog::Catalog;
 use crate::config::{ContentConfig, OpenOptions};
 use crate::descriptor::Descriptor;
@@ -17,6 +17,7 @@ use crate::names::{CommitInfo, CommitQueue, NameLog};
 use crate::nonce::Nonce;
 use crate::read::PackReader;
 use crate::session::{Epoch, Sessions};
+use crate::sole_writer::SoleWriter;
 use crate::writer::{Buffers, Packer};
 
 /// Content-addressed storage over any backend: the same content is stored once, names come and go in atomic commits, every
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub descriptor: Descriptor,
     pub catalog: Arc<Catalog>,
     pub cache: Cache,
+    pub content_cache: Arc<ContentCache>,
     pub packs: PackReader,
     pub packer: Packer,
     pub buffers: Buffers,
@@ -72,6 +74,7 @@ impl ContentStorage {
         config: ContentConfig,
         options: OpenOptions,
     ) -> Result<Self> {
+        let backend = written_by(backend, &options);
         let descriptor = Descriptor::create(&*backend, &*options.host, &config).await?;
         Ok(Self::assemble(backend, descriptor, options))
     }
@@ -82,6 +85,7 @@ impl ContentStorage {
     /// [`Missing`](strongroom_storage::ErrorKind::Missing) if there is none; [`Unsupported`](strongroom_storage::ErrorKind::Unsupported) if it has a format or needs a feature that this
     /// program does not know; [`Corrupt`](strongroom_storage::ErrorKind::Corrupt) if its description is damaged.
     pub async fn open(backend: Arc<dyn ExternalStorage>, options: OpenOptions) -> Result<Self> {
+        let backend = written_by(backend, &options);
         let descriptor = Descriptor::read(&*backend).await?;
         Ok(Self::assemble(backend, descriptor, options))
     }
@@ -91,6 +95,8 @@ impl ContentStorage {
         let writable = descriptor.check_writable(&*backend);
         let (grace, lease, epoch) = (descriptor.grace(), descriptor.lease(), Epoch::default());
         let cache = Cache::new(options.cache, &descriptor.id);
+        let content_cache = ContentCache::new(backend.clone(), &cache, options.content_cache_bytes, &*host);
+        let content_cache = Arc::new(content_cache);
         let catalog = Arc::new(Catalog::new(backend.clone(), host.clone(), &cache));
         let durable = Arc::new(Durable::new(backend.clone()));
         let names = Arc::new(NameLog::new(
@@ -107,7 +113,8 @@ impl ContentStorage {
             buffers: Buffers::new(descriptor.chunk_bytes),
             catalog,
             cache,
-            packs: PackReader::new(backend.clone()),
+            packs: PackReader::new(backend.clone(), content_cache.clone()),
+            content_cache,
             sessions: Sessions::new(backend.clone(), host.clone(), lease, epoch, writable),
             durable,
             queue: CommitQueue::new(names.clone()),
@@ -150,6 +157,11 @@ impl fmt::Debug for ContentStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ContentStorage").field(&self.inner).finish()
     }
+}
+
+/// The backend as it is for who is to write to it.
+fn written_by(backend: Arc<dyn ExternalStorage>, options: &OpenOptions) -> Arc<dyn ExternalStorage> {
+    if options.single_writer && !backend.capabilities().local { Arc::new(SoleWriter::new(backend)) } else { backend }
 }
 
 /// What a handle knows may be as much as the store holds; it is left out.

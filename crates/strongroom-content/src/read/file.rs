@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom_storage::{ByteStream, Digest, Error, Result, unblock};
+use strongroom_storage::{ByteStream, Digest, Error, Location, Result, unblock};
 
 use super::{damaged, is_absent, to_usize};
+use crate::cache::ContentCache;
 use crate::chunk::{Cell, GRID_BYTES};
 use crate::content::Content;
 use crate::grid::cell_matches;
@@ -26,6 +27,8 @@ struct FileReader {
     named: Nonce,
     stream: ByteStream,
     gathered: BytesMut,
+    /// What is kept of it is not what it should be.
+    anew: bool,
     /// The cell at the present position, if it was read and verified already.
     ready: Option<Bytes>,
     /// Where in the object the gathered bytes begin: at a cell.
@@ -95,6 +98,24 @@ impl Inner {
     }
 }
 
+/// How much of a file is read through the cache by one request, and how many requests are under way ahead of the reader.
+const KEPT_BYTES: u64 = 8 << 20;
+const KEPT_AT_ONCE: usize = 2;
+
+/// The bytes `range` of a file, through the cache; with `anew`, into it.
+fn kept_pieces(cache: Arc<ContentCache>, file: (Location, Nonce), range: Range<u64>, anew: bool) -> ByteStream {
+    let file = Arc::new(file);
+    let starts = (range.start..range.end).step_by(KEPT_BYTES as usize);
+    let pieces = starts.map(move |start| start..range.end.min(start + KEPT_BYTES));
+    stream::iter(pieces)
+        .map(move |piece| {
+            let (cache, file) = (cache.clone(), file.clone());
+            async move { cache.read(&file.0, &file.1, piece, anew).await }
+        })
+        .buffered(KEPT_AT_ONCE)
+        .boxed()
+}
+
 impl FileReader {
     async fn new(store: &Arc<Inner>, content: &Content, copy: Nonce, wanted: Range<u64>) -> Result<Self> {
         Ok(Self {
@@ -106,6 +127,7 @@ impl FileReader {
             named: copy,
             stream: stream::empty().boxed(),
             gathered: BytesMut::new(),
+            anew: false,
             ready: None,
             position: wanted.start - wanted.start % GRID_BYTES,
             end: wanted.end.next_multiple_of(GRID_BYTES).min(content.size),
@@ -134,6 +156,12 @@ impl FileReader {
     /// Reads on in this copy from the present position. False if it is gone or has another length.
     async fn open(&mut self, copy: Nonce) -> Result<bool> {
         let location = paths::whole_file(&self.digest, &copy)?;
+        if self.store.content_cache.is_on() {
+            let (cache, range) = (self.store.content_cache.clone(), self.position..self.end);
+            (self.copy, self.stream) = (copy, kept_pieces(cache, (location, copy), range, self.anew));
+            self.gathered.clear();
+            return Ok(true);
+        }
         match self.store.backend.load(&location, (self.position..self.end).into()).await {
             Ok(loaded) if loaded.size == self.size => {
                 (self.copy, self.stream) = (copy, loaded.into_stream());
@@ -164,8 +192,16 @@ impl FileReader {
         Ok(sound.then_some(cell))
     }
 
-    /// Goes on in another copy that has the cell at the present position, and returns the cell.
+    /// Goes on in another copy that has the cell at the present position, and returns the cell. It may be the cache alone that is damaged.
     async fn change_copy(&mut self) -> Result<Bytes> {
+        if self.store.content_cache.is_on() && !std::mem::replace(&mut self.anew, true) {
+            let copy = self.copy;
+            if self.open(copy).await?
+                && let Some(cell) = self.cell().await?
+            {
+                return Ok(cell);
+            }
+        }
         for learn in [false, true] {
             for copy in self.store.other_copies(&self.digest, &self.copy, learn).await? {
                 if self.open(copy).await?

@@ -88,6 +88,7 @@ impl Inner {
             Err(error) if !is_absent(&error) => return Err(error),
             _ => {}
         }
+        self.packs.distrust(&place.pack);
         let mut unread = None;
         for learn in [false, true] {
             if learn {

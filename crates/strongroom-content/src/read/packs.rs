@@ -1,12 +1,13 @@
 //! Reading packs, of which those that were read lately stay open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use strongroom_storage::{ExternalStorage, ObjectReader, PieceVisitor, Result, unblock};
 
+use crate::cache::ContentCache;
 use crate::nonce::Nonce;
 use crate::paths;
 
@@ -20,12 +21,15 @@ const OPEN_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct PackReader {
     backend: Arc<dyn ExternalStorage>,
+    cache: Arc<ContentCache>,
     open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     packs: HashMap<Nonce, Pack>,
+    /// Those of which something was not as it should be: they are not read from the cache.
+    distrusted: HashSet<Nonce>,
     /// How many reads there were.
     clock: u64,
 }
@@ -38,8 +42,8 @@ struct Pack {
 }
 
 impl PackReader {
-    pub(crate) fn new(backend: Arc<dyn ExternalStorage>) -> Self {
-        Self { backend, open: Mutex::default() }
+    pub(crate) fn new(backend: Arc<dyn ExternalStorage>, cache: Arc<ContentCache>) -> Self {
+        Self { backend, cache, open: Mutex::default() }
     }
 
     /// The bytes `range` of a pack.
@@ -51,12 +55,17 @@ impl PackReader {
             match reader.read(range.clone()).await {
                 Ok(bytes) => return Ok(bytes),
                 // An open file can go bad by itself, as on a network file system whose server has started anew.
-                Err(_) => self.forget(pack),
+                Err(_) => drop(self.open().packs.remove(pack)),
             }
+        }
+        let location = paths::pack(pack)?;
+        if self.cache.is_on() {
+            let anew = self.open().distrusted.contains(pack);
+            return self.cache.read(&location, pack, range, anew).await;
         }
         match self.open_reader(pack).await? {
             Some(reader) => reader.read(range).await,
-            None => self.backend.load_bytes(&paths::pack(pack)?, range.into()).await,
+            None => self.backend.load_bytes(&location, range.into()).await,
         }
     }
 
@@ -72,7 +81,7 @@ impl PackReader {
         match reader {
             Some(reader) => reader.visit(range, visit).await,
             None => {
-                let bytes = self.backend.load_bytes(&paths::pack(pack)?, range.into()).await?;
+                let bytes = self.read(pack, range).await?;
                 unblock(move || visit(&bytes)).await
             }
         }
@@ -98,7 +107,14 @@ impl PackReader {
         Ok(reader)
     }
 
-    /// Opens a pack anew the next time.
+    /// Reads a pack anew the next time: something in it is not as it should be.
+    pub(crate) fn distrust(&self, pack: &Nonce) {
+        let mut open = self.open();
+        open.packs.remove(pack);
+        open.distrusted.insert(*pack);
+    }
+
+    /// Closes a pack that is gone.
     pub(crate) fn forget(&self, pack: &Nonce) {
         self.open().packs.remove(pack);
     }

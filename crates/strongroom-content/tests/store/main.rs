@@ -14,6 +14,7 @@ mod folding;
 mod found;
 mod healing;
 mod index;
+mod kept;
 mod lagging;
 mod large;
 mod lists;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::future::join_all;
 use futures::{FutureExt, StreamExt, stream};
-use strongroom_content::{ContentConfig, ContentStorage, Layout, OpenOptions, PutOptions, Version};
+use strongroom_content::{CollectOptions, ContentConfig, ContentStorage, Layout, OpenOptions, PutOptions, Version};
 use strongroom_storage::{ByteRange, Error, ErrorKind, ExternalStorage, FileStorage, Source, StoreMode, StoreOptions};
 use strongroom_testkit::{NonExclusiveStorage, Operation, RecordingStorage, TestHost};
 
 use crate::collector::{all_content, end_sessions, publish_list, remove, standing_sessions};
 use crate::support::{
-    Backend, assert_no_problems, at, create, files, layout, load, memory, namespace, noise, open, picture, put,
+    Backend, assert_no_problems, at, bucket, create, files, layout, load, memory, namespace, noise, open, picture, put,
     small_chunks, verify,
 };
 use crate::traps::{TrappedStorage, all_sprung, looks_whether_its_session_stands, trap, trapped};
@@ -43,9 +43,34 @@ async fn a_backend_that_overwrites_what_should_be_new_is_read_but_not_written_to
     let error = store.store_bytes(&at("a/b"), "1".into()).await.expect_err("it is found out");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(!error.may_have_happened());
-    assert!(error.to_string().contains("use another service, or open the store read-only"), "{error}");
+    assert!(error.to_string().contains("use another service, open the store read-only, or"), "{error}");
     assert_eq!(files(&backend, "").await, before);
     assert_eq!(load(&store, "old/packed").await.expect("reading is safe"), noise(1, 1000));
+}
+
+#[tokio::test]
+async fn who_alone_writes_may_write_to_a_backend_that_overwrites() {
+    let memory = memory();
+    let overwriting: Backend = Arc::new(NonExclusiveStorage::new(bucket(&memory)));
+    let options = || OpenOptions::default().with_single_writer(true);
+    let create = ContentStorage::create(overwriting.clone(), small_chunks(), options());
+    let store = create.await.expect("create");
+    join_all((0..50).map(async |n| {
+        let name = format!("{}/{n}", n % 3);
+        put(&store, &name, noise(n, 5000), PutOptions::default()).await.expect("put");
+        let again = store.store(&at(&name), "x".into(), &StoreOptions::create()).await.expect_err("it is there");
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    }))
+    .await;
+    store.collect(CollectOptions::default()).await.expect("collect");
+    // Again by another handle, when the first is done.
+    drop(store);
+    let store = ContentStorage::open(overwriting, options()).await.expect("open");
+    put(&store, "0/0", noise(77, 5000), PutOptions::default()).await.expect("put");
+    assert_no_problems(&verify(&memory, true).await, "in the end");
+    for n in 1..50 {
+        assert_eq!(load(&store, &format!("{}/{n}", n % 3)).await.expect("load"), noise(n, 5000));
+    }
 }
 
 #[tokio::test]
