@@ -1,5 +1,6 @@
 //! The promises of a backend, kept by this one on a real S3 server, and by a content store on it.
 
+mod fleet;
 mod moto;
 #[path = "../../../../tests/python/mod.rs"]
 mod python;

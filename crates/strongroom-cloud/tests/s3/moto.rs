@@ -68,6 +68,14 @@ impl Moto {
         asked.is_ok() && answer.starts_with("HTTP/1.1 200")
     }
 
+    pub fn at(address: &str) -> Self {
+        Self { address: address.parse().expect("an address"), _child: Command::new("true").spawn().expect("x") }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What a client needs to know to reach it.
     pub fn settings(&self) -> [(String, String); 5] {
         [
