@@ -1,7 +1,6 @@
 //! What all questions share: options, a place to work in, and the state that the machine is brought into.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::data::Noise;
 use crate::options::Options;
 use crate::place::Place;
 
@@ -51,29 +49,6 @@ impl Bench {
         Ok(tempfile::tempdir_in(&self.many)?.keep())
     }
 
-    /// Brings the machine into the same state before each large case: nothing is waiting to be written, and as much memory as
-    /// will be needed was in use a moment ago. A virtual machine's host takes unused memory back, and giving it again costs
-    /// several times what writing to it does.
-    pub fn settle(&self) -> Result<()> {
-        nix::unistd::sync();
-        if self.options.warm > 0 {
-            let mut file = tempfile::tempfile_in(self.folder())?;
-            let piece = vec![1; 1 << 20];
-            for _ in 0..self.options.warm >> 20 {
-                file.write_all(&piece)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A file of `size` bytes that no one can compress.
-    pub fn noise_file(&self, folder: &Path, size: u64) -> Result<PathBuf> {
-        let path = folder.join("noise");
-        let mut noise = Noise::new(1);
-        write_file(&path, size, |buffer| noise.fill(buffer))?;
-        Ok(path)
-    }
-
     /// The command line of strongroom, built as this program is.
     pub fn command_line(&self) -> Result<PathBuf> {
         let program = std::env::current_exe()?;
@@ -87,21 +62,6 @@ impl Bench {
         ensure!(status.success(), "cargo could not build strongroom-cli");
         Ok(built)
     }
-}
-
-/// Writes a file of `size` bytes, durably, from pieces that `fill` makes.
-pub fn write_file(path: &Path, size: u64, mut fill: impl FnMut(&mut [u8])) -> Result<()> {
-    let mut file = File::create(path)?;
-    let mut buffer = vec![0; 1 << 20];
-    let mut left = size;
-    while left > 0 {
-        let length = left.min(buffer.len() as u64) as usize;
-        fill(&mut buffer[..length]);
-        file.write_all(&buffer[..length])?;
-        left -= length as u64;
-    }
-    file.sync_all()?;
-    Ok(())
 }
 
 /// Makes `path` and its folder durable.

@@ -7,6 +7,7 @@
 
 mod bench;
 mod chunk_sizes;
+mod cloud;
 mod data;
 mod fresh;
 mod measure;
@@ -16,6 +17,7 @@ mod place;
 mod python;
 mod questions;
 mod race;
+mod s3;
 mod scale;
 mod table;
 
@@ -68,4 +70,12 @@ pub fn chunk_sizes() -> anyhow::Result<()> {
 /// Those of storing, reading and verifying.
 pub fn scale() -> anyhow::Result<()> {
     scale::run()
+}
+
+/// Works with a bucket: the requests that it takes, and how fast large files come and go; tables as Markdown to stdout.
+///
+/// # Errors
+/// Those of storing and reading, and those of rivals.
+pub fn cloud() -> anyhow::Result<()> {
+    cloud::run()
 }

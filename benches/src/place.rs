@@ -1,12 +1,15 @@
 //! Where a bench works: a folder on the disk that is measured, a runtime, and the target folder for what is kept.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use strongroom::{ContentConfig, ContentStorage};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::data::Noise;
 
 /// Where a bench works.
 pub struct Place {
@@ -44,6 +47,29 @@ impl Place {
         Ok(TempDir::new_in(&self.folder)?)
     }
 
+    /// Brings the machine into the same state before each large case: nothing is waiting to be written, and as much memory as
+    /// will be needed (`warm` bytes) was in use a moment ago. A virtual machine's host takes unused memory back, and giving it again
+    /// costs several times what writing to it does.
+    pub fn settle(&self, warm: u64) -> Result<()> {
+        nix::unistd::sync();
+        if warm > 0 {
+            let mut file = tempfile::tempfile_in(self.folder())?;
+            let piece = vec![1; 1 << 20];
+            for _ in 0..warm >> 20 {
+                file.write_all(&piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of `size` bytes that no one can compress.
+    pub fn noise_file(&self, folder: &Path, size: u64) -> Result<PathBuf> {
+        let path = folder.join("noise");
+        let mut noise = Noise::new(1);
+        write_file(&path, size, |buffer| noise.fill(buffer))?;
+        Ok(path)
+    }
+
     /// Waits for `future`.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
@@ -60,4 +86,19 @@ impl Place {
         let path = folder.to_str().context("the folder's path is not UTF-8")?;
         Ok(self.block_on(strongroom::open(path))?)
     }
+}
+
+/// Writes a file of `size` bytes, durably, from pieces that `fill` makes.
+pub fn write_file(path: &Path, size: u64, mut fill: impl FnMut(&mut [u8])) -> Result<()> {
+    let mut file = File::create(path)?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut left = size;
+    while left > 0 {
+        let length = left.min(buffer.len() as u64) as usize;
+        fill(&mut buffer[..length]);
+        file.write_all(&buffer[..length])?;
+        left -= length as u64;
+    }
+    file.sync_all()?;
+    Ok(())
 }

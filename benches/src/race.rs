@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::bench::Bench;
 use crate::measure::{Sample, median};
+use crate::options::Options;
+use crate::place::Place;
 
 /// How much is done in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -43,13 +45,24 @@ impl Figure {
     }
 }
 
+/// How often contenders run.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounds {
+    pub repeats: usize,
+    /// Whether no round is for warming up.
+    pub smoke: bool,
+    /// How much memory is used before each run that is to be settled, in bytes.
+    pub warm: u64,
+}
+
 type Run<'a> = Box<dyn FnMut() -> Result<Sample> + 'a>;
 
 /// Contenders that take turns: in each round all of them, each round beginning with another.
 ///
 /// The first round warms up and does not count.
 pub struct Race<'a> {
-    bench: &'a Bench,
+    place: &'a Place,
+    rounds: Rounds,
     settle: bool,
     contenders: Vec<(String, Amount, Run<'a>)>,
 }
@@ -63,7 +76,12 @@ pub struct Figures(Vec<Figure>);
 
 impl<'a> Race<'a> {
     pub fn new(bench: &'a Bench) -> Self {
-        Self { bench, settle: false, contenders: Vec::new() }
+        let Options { repeats, smoke, warm, .. } = bench.options;
+        Self::at(bench, Rounds { repeats, smoke, warm })
+    }
+
+    pub fn at(place: &'a Place, rounds: Rounds) -> Self {
+        Self { place, rounds, settle: false, contenders: Vec::new() }
     }
 
     /// The same with the machine brought into one state before each run; for runs that write or need much memory.
@@ -78,7 +96,7 @@ impl<'a> Race<'a> {
     }
 
     pub fn run(mut self) -> Result<Figures> {
-        let rounds = self.bench.options.repeats + usize::from(!self.bench.options.smoke);
+        let rounds = self.rounds.repeats + usize::from(!self.rounds.smoke);
         let count = self.contenders.len();
         let mut figures: Vec<Figure> =
             self.contenders.iter().map(|(_, amount, _)| Figure { amount: *amount, samples: Vec::new() }).collect();
@@ -87,7 +105,7 @@ impl<'a> Race<'a> {
                 let index = (round + turn) % count;
                 let (name, _, run) = &mut self.contenders[index];
                 if self.settle {
-                    self.bench.settle()?;
+                    self.place.settle(self.rounds.warm)?;
                 }
                 let sample = run().with_context(|| name.clone())?;
                 eprintln!("  {name}: {:.4} s, CPU {:.4} s", sample.seconds, sample.cpu_seconds);
@@ -95,7 +113,7 @@ impl<'a> Race<'a> {
             }
         }
         for figure in &mut figures {
-            figure.samples.drain(..rounds - self.bench.options.repeats);
+            figure.samples.drain(..rounds - self.rounds.repeats);
         }
         Ok(Figures(figures))
     }

@@ -9,9 +9,10 @@ use std::process::Command;
 use anyhow::Result;
 use strongroom::{ContentConfig, ContentStorage, Layout, PutOptions, Source};
 
-use crate::bench::{Bench, execute, sync, write_file};
+use crate::bench::{Bench, execute, sync};
 use crate::data::{Text, location};
 use crate::measure::{Sample, time};
+use crate::place::write_file;
 use crate::race::{Amount, Race};
 use crate::table::{Goal, Table};
 

@@ -11,13 +11,13 @@ use strongroom::{ContentConfig, ContentStorage, Layout, Location, PutOptions, So
 
 use super::points;
 use super::record::{Progress, Record, Value};
-use crate::bench::{usage, write_file};
+use crate::bench::usage;
 use crate::data::Noise;
 use crate::fresh;
 use crate::measure::{Sample, time};
 use crate::memory;
 use crate::options::size;
-use crate::place::Place;
+use crate::place::{Place, write_file};
 
 /// How many bytes there are at the first point.
 const FIRST: u64 = 1 << 29;

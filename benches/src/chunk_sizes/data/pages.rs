@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{EDITS, version_path};
-use crate::bench::write_file;
 use crate::data::Noise;
+use crate::place::write_file;
 
 const PAGE_BYTES: u64 = 4 << 10;
 /// In so many bytes, one page changes.
