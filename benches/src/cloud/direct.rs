@@ -1,6 +1,6 @@
 //! The server's objects without the network between, to fill a bucket with more than anybody would wait for.
 //!
-//! To a content store it is a bucket like the one behind the server, so it puts there the same.
+//! To a content store it is a bucket like the one behind the server, or a folder where writers need not mind requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ use crate::s3::{Content, Objects, Wanted};
 pub struct Direct {
     pub objects: Arc<Objects>,
     pub prefix: String,
+    /// Whether requests are said to cost little, so that writers are thrifty with bytes instead.
+    pub local: bool,
 }
 
 impl Direct {
@@ -47,7 +49,7 @@ impl fmt::Display for Direct {
 impl ExternalStorage for Direct {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::basic();
-        capabilities.ordered_listing = true;
+        (capabilities.ordered_listing, capabilities.local) = (true, self.local);
         capabilities
     }
 

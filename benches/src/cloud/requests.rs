@@ -184,30 +184,32 @@ impl Count<'_> {
         Ok(())
     }
 
-    /// What was there before.
+    /// What was there before, where a version's names are one run, and where they are several.
     async fn histories(&mut self) -> Result<()> {
-        let namespace = Namespace::parse("bench/0")?;
         let Handle { store, .. } = self.create("history", ContentConfig::default()).await?;
-        for version in 0..20 {
-            put(&store, 0, version * UNIT..(version + 1) * UNIT).await?;
+        for (number, (files, names)) in [(50, "350 names"), (UNIT, "7,000 names")].into_iter().enumerate() {
+            let namespace = Namespace::parse(&format!("bench/{number}"))?;
+            for version in 0..20 {
+                put(&store, number, version * files..(version + 1) * files).await?;
+            }
+            let old = async |store: &ContentStorage| {
+                let snapshot = store.snapshot_at(&namespace, Version::new(7)).await?;
+                anyhow::Ok(snapshot.find(&location(number, 5 * files)).await?.load_bytes(ByteRange::All).await?)
+            };
+            let fresh = self.client("history")?;
+            let load = async {
+                let store = open(&fresh).await?;
+                old(&store).await?;
+                Ok(store)
+            };
+            let operation = format!("read one object as of version 7 of 20, {names}, new process");
+            let store = self.tally.count(&operation, Goal::Total(4), &fresh, load).await?;
+            self.tally.count("read it again", Goal::Total(2), &fresh, old(&store)).await?;
+            let fresh = self.client("history")?;
+            let log = async { Ok(open(&fresh).await?.log(&namespace, None).await?) };
+            let log = self.tally.count("log of these 20 versions, new process", Goal::None, &fresh, log).await?;
+            ensure!(log.len() == 20, "{} commits", log.len());
         }
-        let old = async |store: &ContentStorage| {
-            let snapshot = store.snapshot_at(&namespace, Version::new(7)).await?;
-            anyhow::Ok(snapshot.find(&location(0, 5 * UNIT)).await?.load_bytes(ByteRange::All).await?)
-        };
-        let fresh = self.client("history")?;
-        let load = async {
-            let store = open(&fresh).await?;
-            old(&store).await?;
-            Ok(store)
-        };
-        let what = "read one object as of version 7 of 20, new process";
-        let store = self.tally.count(what, Goal::Total(4), &fresh, load).await?;
-        self.tally.count("read it again", Goal::Total(2), &fresh, old(&store)).await?;
-        let fresh = self.client("history")?;
-        let log = async { Ok(open(&fresh).await?.log(&namespace, None).await?) };
-        let log = self.tally.count("log of 20 versions, new process", Goal::None, &fresh, log).await?;
-        ensure!(log.len() == 20, "{} commits", log.len());
         Ok(())
     }
 
@@ -290,6 +292,9 @@ impl Count<'_> {
             };
             let operation = format!("put one object that {which}, {among}");
             self.tally.count(&operation, Goal::None, &fresh, put).await?;
+            // The commit begins with a look at the names.
+            self.tally
+                .add_part("of these, before the commit", Goal::Total(10), |request| !request.contains("names%2F"));
         }
         Ok(())
     }
@@ -314,14 +319,19 @@ fn unit_names(unit: usize) -> Vec<Location> {
     (unit * UNIT..(unit + 1) * UNIT).map(|index| location(unit, index)).collect()
 }
 
-/// Puts many objects one by one, so that each gets a pack, past the network.
+/// Puts many objects one by one, so that each gets a pack, past the network. The last are put as into any bucket, whose writers merge
+/// what there is of index files more eagerly; done by all, that would take minutes.
 async fn fill(server: &Server, packs: u64) -> Result<()> {
     let start = Instant::now();
-    let direct = Direct { objects: Arc::clone(&server.objects), prefix: format!("{BUCKET}/packs/") };
-    let store = ContentStorage::create(Arc::new(direct), ContentConfig::default(), OpenOptions::default()).await?;
-    for index in 0..packs {
-        let location = location((index % NAMESPACES) as usize, index as usize);
-        store.store_bytes(&location, tiny(index as usize)).await?;
+    let last = packs - packs / 100;
+    for (local, indexes) in [(true, 0..last), (false, last..packs)] {
+        let (objects, prefix) = (Arc::clone(&server.objects), format!("{BUCKET}/packs/"));
+        let direct = Arc::new(Direct { objects, prefix, local });
+        let store = ContentStorage::create(direct, ContentConfig::default(), OpenOptions::default()).await?;
+        for index in indexes {
+            let location = location((index % NAMESPACES) as usize, index as usize);
+            store.store_bytes(&location, tiny(index as usize)).await?;
+        }
     }
     eprintln!("{packs} packs made in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())

@@ -35,11 +35,13 @@ pub struct Tally<'a> {
     server: &'a Server,
     shows_requests: bool,
     rows: Vec<Row>,
+    /// The requests of the last operation.
+    log: Vec<String>,
 }
 
 impl<'a> Tally<'a> {
     pub fn new(server: &'a Server, shows_requests: bool) -> Self {
-        Self { server, shows_requests, rows: Vec::new() }
+        Self { server, shows_requests, rows: Vec::new(), log: Vec::new() }
     }
 
     /// Does `work`, and counts what it sends by `storage` and its clones.
@@ -54,12 +56,28 @@ impl<'a> Tally<'a> {
         self.server.take_log();
         let done = work.await.with_context(|| operation.to_string())?;
         self.add(operation, goal, counts(storage)?.since(before));
-        let log = self.server.take_log();
+        self.log = self.server.take_log();
         if self.shows_requests {
             eprintln!("{operation}");
-            log.iter().for_each(|line| eprintln!("  {line}"));
+            self.log.iter().for_each(|line| eprintln!("  {line}"));
         }
         Ok(done)
+    }
+
+    /// Counts those requests of the last operation again that it begins with, as long as `belongs` says so.
+    pub fn add_part(&mut self, operation: &str, goal: Goal, belongs: impl Fn(&str) -> bool) {
+        let mut counts = RequestCounts::default();
+        for line in self.log.iter().take_while(|line| belongs(line)) {
+            let counter = match line.split(' ').next() {
+                Some("GET") if line.contains("list-type=") => &mut counts.lists,
+                Some("GET" | "HEAD") => &mut counts.reads,
+                Some("DELETE") => &mut counts.deletes,
+                _ if line.contains("?delete") => &mut counts.deletes,
+                _ => &mut counts.writes,
+            };
+            *counter += 1;
+        }
+        self.add(operation, goal, counts);
     }
 
     fn add(&mut self, operation: &str, goal: Goal, counts: RequestCounts) {

@@ -99,6 +99,8 @@ impl Transfer {
     /// Does it, in this process, and says what it needed.
     pub fn run(&self) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // With it comes what any client of this process encrypts by, also the rival.
+        let storage = bucket(&self.url, &self.bucket, &self.prefix)?;
         let sample = match self.by {
             By::ObjectStore => {
                 let client = AmazonS3Builder::new()
@@ -112,14 +114,10 @@ impl Transfer {
                 let name = Name::parse(format!("{}/{}", self.prefix, location(0, 0)))?;
                 self.timed(|input| runtime.block_on(self.by_client(&client, &name, input)))?
             }
-            By::Storage => {
-                let storage = bucket(&self.url, &self.bucket, &self.prefix)?;
-                self.timed(|input| runtime.block_on(self.by_storage(&storage, &location(0, 0), input)))?
-            }
+            By::Storage => self.timed(|input| runtime.block_on(self.by_storage(&storage, &location(0, 0), input)))?,
             By::Whole | By::Chunked => {
-                let storage = Arc::new(bucket(&self.url, &self.bucket, &self.prefix)?);
                 let (config, options) = (ContentConfig::default(), OpenOptions::default());
-                let store = runtime.block_on(ContentStorage::create(storage, config, options))?;
+                let store = runtime.block_on(ContentStorage::create(Arc::new(storage), config, options))?;
                 self.timed(|_| runtime.block_on(self.by_content(&store)))?
             }
             By::Hash => self.timed(|_| hash(&self.file))?,
