@@ -81,6 +81,11 @@ impl ContentStorage {
     /// # Errors
     /// Those of the backend.
     pub async fn contains_digests(&self, digests: &[Digest]) -> Result<Vec<bool>> {
+        let knows_all = self.inner.catalog.learn_quickly().await?;
+        let there = self.inner.catalog.contains(digests).await?;
+        if knows_all || there.iter().all(|there| *there) {
+            return Ok(there);
+        }
         self.inner.catalog.learn().await?;
         self.inner.catalog.contains(digests).await
     }
