@@ -1,0 +1,12 @@
+//! What gets lost, cut or doubled between a client and a real S3 server, and what the backend and a content store make of it.
+
+mod fault;
+mod http;
+mod matrix;
+#[path = "../s3/moto.rs"]
+mod moto;
+mod proxy;
+#[path = "../../../../tests/python/mod.rs"]
+mod python;
+mod scripts;
+mod support;
