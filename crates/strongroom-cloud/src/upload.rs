@@ -108,7 +108,8 @@ async fn create(storage: &ObjectStorage, path: &Path, location: &Location, paylo
         let error = match storage.service.objects.put_opts(path, payload.clone(), options).await {
             Ok(_) => return Ok(()),
             Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) => {
-                let is_own = may_be_own && writer(storage, path, location).await?.is_some_and(|writer| writer == token);
+                // Also the first time: who stands between may have sent it twice.
+                let is_own = writer(storage, path, location).await?.is_some_and(|writer| writer == token);
                 return if is_own { Ok(()) } else { Err(Error::already_exists("store", location)) };
             }
             Err(error) => error::of_storing(location, error),
@@ -125,9 +126,14 @@ async fn create(storage: &ObjectStorage, path: &Path, location: &Location, paylo
 /// Who has created the object, if it says so.
 async fn writer(storage: &ObjectStorage, path: &Path, location: &Location) -> Result<Option<String>> {
     let options = GetOptions { head: true, ..GetOptions::default() };
-    let found = storage.service.objects.get_opts(path, options).await;
-    let found = found.map_err(|error| error::of_reading("store", location, error).with_outcome_unknown())?;
-    Ok(found.attributes.get(&Attribute::Metadata(WRITER.into())).map(|writer| writer.to_string()))
+    match storage.service.objects.get_opts(path, options).await {
+        Ok(found) => Ok(found.attributes.get(&Attribute::Metadata(WRITER.into())).map(|writer| writer.to_string())),
+        Err(ClientError::NotFound { .. }) => {
+            let detail = "an object was there and is gone again; look whether it is to be stored yet";
+            Err(Error::new(ErrorKind::Unavailable, "store", location, detail).with_outcome_unknown())
+        }
+        Err(error) => Err(error::of_reading("store", location, error).with_outcome_unknown()),
+    }
 }
 
 /// Gives an object a name if nothing has it.

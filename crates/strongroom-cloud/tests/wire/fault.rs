@@ -15,6 +15,13 @@ pub enum Break {
     Reset,
 }
 
+/// Which of two answers is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    First,
+    Second,
+}
+
 /// What befalls a request.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -38,6 +45,8 @@ pub enum Fault {
     Replaced(Answer),
     /// Nothing answers and nothing breaks; the server has done it or has seen nothing of it.
     Silence { done: bool },
+    /// The server gets it twice.
+    Twice(Which),
 }
 
 impl Fault {

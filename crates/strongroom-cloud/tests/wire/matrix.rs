@@ -7,7 +7,7 @@ use futures::future::join_all;
 use strongroom_cloud::ObjectStorage;
 use strongroom_storage::{ByteRange, Error, ErrorKind, ExternalStorage, Location, Result, Source, StoreOptions};
 
-use crate::fault::{Break, Fault, Struck};
+use crate::fault::{Break, Fault, Struck, Which};
 use crate::http::{Head, Sort};
 use crate::support::{Place, at, content};
 
@@ -159,6 +159,7 @@ async fn what_befalls_a_request_once_nobody_notices() {
     for answer in [Fault::error(), Fault::slow_down(), Fault::too_many()] {
         faults.extend([Fault::Refused(answer.clone()), Fault::Replaced(answer)]);
     }
+    faults.extend([Which::First, Which::Second].map(Fault::Twice));
     all(
         |place| place.storage(4),
         async |stage| {

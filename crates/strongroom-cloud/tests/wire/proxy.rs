@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpSocket;
 
-use crate::fault::{Break, Fault, Plan};
+use crate::fault::{Break, Fault, Plan, Which};
 use crate::http::{Answer, Head};
 
 /// A proxy; it takes no more connections when it is dropped.
@@ -167,6 +167,11 @@ impl Shared {
             Fault::Replaced(answer) => {
                 self.forward(head, &body)?;
                 answer
+            }
+            Fault::Twice(which) => {
+                let answers = [self.forward(head, &body)?, self.forward(head, &body)?];
+                let [first, second] = answers;
+                if which == Which::First { first } else { second }
             }
             Fault::AnswerLost(how) => {
                 self.forward(head, &body)?;

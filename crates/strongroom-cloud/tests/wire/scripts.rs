@@ -7,7 +7,7 @@ use strongroom_storage::{
 };
 
 use crate::fault::{Break, Fault};
-use crate::http::{Head, Sort};
+use crate::http::{Answer, Head, Sort};
 use crate::support::{Place, at, content};
 
 const LOST: Fault = Fault::AnswerLost(Break::Reset);
@@ -55,6 +55,16 @@ async fn who_finds_what_others_have_created_after_a_lost_request_has_not_created
     create(&storage, &at("a/c"), &content(3, 100)).await.expect("create");
     place.proxy.plan().befall(of(Sort::Create), 1, LOST);
     check_failed(create(&storage, &at("a/c"), &content(3, 100)).await, ErrorKind::AlreadyExists, false);
+}
+
+#[tokio::test]
+async fn of_what_was_created_and_is_gone_nobody_says_that_it_never_was() {
+    let Some(place) = Place::new() else { return };
+    place.proxy.plan().befall(of(Sort::Create), 1, LOST);
+    let gone = Fault::Refused(Answer { body: Vec::new(), ..Answer::refusal("404 Not Found", "NoSuchKey") });
+    let struck = place.proxy.plan().befall(of(Sort::Look), 1, gone);
+    check_failed(create(&place.storage(4), &at("a/b"), &content(1, 100)).await, ErrorKind::Unavailable, true);
+    assert_eq!(struck.count(), 1);
 }
 
 #[tokio::test]
