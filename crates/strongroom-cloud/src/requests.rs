@@ -114,17 +114,37 @@ impl Requests {
         RequestCounts { reads, lists, writes, deletes }
     }
 
-    fn count(&self, request: &HttpRequest) {
-        let query = request.uri().query().unwrap_or_default();
-        let has = |key: &str| query.split('&').any(|pair| pair == key || pair.split('=').next() == Some(key));
-        let counter = match request.method().as_str() {
-            "GET" if has("list-type") || has("comp") => &self.lists,
-            "GET" | "HEAD" => &self.reads,
-            "DELETE" => &self.deletes,
-            "POST" if has("delete") || query.contains("comp=batch") => &self.deletes,
-            _ => &self.writes,
+    fn count(&self, sort: Sort) {
+        let counter = match sort {
+            Sort::Read => &self.reads,
+            Sort::List => &self.lists,
+            Sort::Write => &self.writes,
+            Sort::Delete => &self.deletes,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Read,
+    List,
+    Write,
+    Delete,
+}
+
+impl Sort {
+    fn of(request: &HttpRequest) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let has = |key: &str| query.split('&').any(|pair| pair == key || pair.split('=').next() == Some(key));
+        match request.method().as_str() {
+            "GET" if has("list-type") || has("comp") => Self::List,
+            "GET" | "HEAD" => Self::Read,
+            "DELETE" => Self::Delete,
+            "POST" if has("delete") || query.contains("comp=batch") => Self::Delete,
+            _ => Self::Write,
+        }
     }
 }
 
@@ -156,9 +176,14 @@ impl HttpService for Limited {
         // The permit is for the answer's beginning: whoever does not read on must not hold up others.
         let _permit =
             self.requests.permits.acquire().await.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-        self.requests.count(&request);
+        let sort = Sort::of(&request);
+        self.requests.count(sort);
         let watch = request.extensions().get::<Watch>().cloned().unwrap_or_default();
-        let answer = within_time(request, &self.client).await;
+        let answer = match within_time(request, &self.client).await {
+            // An object's content is read on by whoever has asked for it.
+            Ok(answer) if sort != Sort::Read || !answer.status().is_success() => whole(answer).await,
+            answer => answer,
+        };
         watch.note(&answer);
         match answer {
             Ok(answer) if watch.0.once && is_tried_again(&answer) => {
@@ -167,6 +192,13 @@ impl HttpService for Limited {
             }
             Err(error) if watch.0.once && error.kind() != HttpErrorKind::Connect => {
                 Err(HttpError::new(HttpErrorKind::Unknown, error))
+            }
+            // What is deleted twice is gone; the client does not know that of a `POST`.
+            Err(error)
+                if sort == Sort::Delete
+                    && matches!(error.kind(), HttpErrorKind::Interrupted | HttpErrorKind::Timeout) =>
+            {
+                Err(HttpError::new(HttpErrorKind::Request, error))
             }
             answer => answer,
         }
@@ -193,6 +225,13 @@ impl StdError for NoCredentials {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&self.0)
     }
+}
+
+/// An answer that has arrived to its end, so that the client makes the request again if it breaks off.
+async fn whole(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let (parts, body) = answer.into_parts();
+    let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
+    Ok(HttpResponse::from_parts(parts, body.into()))
 }
 
 async fn within_time(request: HttpRequest, client: &HttpClient) -> Result<HttpResponse, HttpError> {

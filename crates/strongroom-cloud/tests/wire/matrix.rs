@@ -5,20 +5,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use strongroom_cloud::ObjectStorage;
-use strongroom_storage::{ByteRange, Error, ErrorKind, ExternalStorage, Location, Result, Source, StoreOptions};
+use strongroom_storage::{
+    ByteRange, Error, ErrorKind, ExternalStorage, ListOptions, Location, Result, Source, StoreOptions,
+};
 
 use crate::fault::{Break, Fault, Struck, Which};
 use crate::http::{Head, Sort};
 use crate::support::{Place, at, content};
 
 /// What is done, and which of its requests something befalls.
-const CASES: [(Work, Sort); 6] = [
+const CASES: [(Work, Sort); 10] = [
     (Work::Create, Sort::Create),
     (Work::CreateAgain, Sort::Create),
     (Work::Overwrite, Sort::Overwrite),
     (Work::Load, Sort::Load),
     (Work::Look, Sort::Look),
+    (Work::List, Sort::List),
+    (Work::Delete, Sort::Delete),
+    (Work::DeleteAll, Sort::Delete),
     (Work::OverwriteInParts, Sort::Part),
+    (Work::OverwriteInParts, Sort::Complete),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +36,9 @@ enum Work {
     OverwriteInParts,
     Load,
     Look,
+    List,
+    Delete,
+    DeleteAll,
 }
 
 impl Work {
@@ -43,7 +52,8 @@ impl Work {
         match self {
             Self::Create | Self::Overwrite => Some(content(2, 1000)),
             Self::OverwriteInParts => Some(content(2, (8 << 20) + 17)),
-            Self::CreateAgain | Self::Load | Self::Look => self.before(),
+            Self::CreateAgain | Self::Load | Self::Look | Self::List => self.before(),
+            Self::Delete | Self::DeleteAll => None,
         }
     }
 
@@ -65,6 +75,13 @@ impl Work {
                 assert_eq!(storage.metadata(location).await?.size, 50_000, "{location}");
                 Ok(())
             }
+            Self::List => {
+                let listed = storage.list(&ListOptions::prefix(location.as_str())).await?;
+                assert_eq!(listed.objects.len(), 1, "{location} is not listed");
+                Ok(())
+            }
+            Self::Delete => storage.delete(location).await,
+            Self::DeleteAll => storage.delete_all(&[at("not/there"), location.clone()]).await,
         }
     }
 }
