@@ -5,7 +5,10 @@ use std::error::Error as StdError;
 use object_store::Error as ClientError;
 use strongroom_storage::{Error, ErrorKind, Location};
 
-use crate::requests::NoCredentials;
+use crate::requests::{NoCredentials, Refused};
+
+const NO_BUCKET: &str = "there is no such bucket; make it with the service's own tools, or name another";
+const DENIED: &str = "the service denies it to these credentials; ask whoever gives permissions for the bucket";
 
 /// An error of reading, of which nobody has to fear that it has changed anything.
 pub(crate) fn of_reading(operation: &'static str, location: &Location, error: ClientError) -> Error {
@@ -25,10 +28,7 @@ pub(crate) fn unsure(error: Error) -> Error {
 /// An error of storing, before anybody has thought about its outcome: what is missing can only be the bucket.
 pub(crate) fn of_storing(location: &Location, error: ClientError) -> Error {
     match error {
-        ClientError::NotFound { .. } => {
-            let detail = "there is no such bucket; make it with the service's own tools, or name another";
-            Error::new(ErrorKind::Missing, "store", location, detail).with_source(error)
-        }
+        ClientError::NotFound { .. } => Error::new(ErrorKind::Missing, "store", location, NO_BUCKET).with_source(error),
         error => of_reading("store", location, error),
     }
 }
@@ -38,10 +38,7 @@ pub(crate) fn of(operation: &'static str, subject: &str, error: ClientError) -> 
         ClientError::NotFound { .. } => return Error::missing(operation, subject),
         ClientError::AlreadyExists { .. } => return Error::already_exists(operation, subject),
         ClientError::Precondition { .. } => (ErrorKind::Unavailable, "it was replaced meanwhile; try again"),
-        ClientError::PermissionDenied { .. } => (
-            ErrorKind::Denied,
-            "the service denies it to these credentials; ask whoever gives permissions for the bucket",
-        ),
+        ClientError::PermissionDenied { .. } => (ErrorKind::Denied, DENIED),
         ClientError::Unauthenticated { .. } => (
             ErrorKind::Denied,
             "the service does not accept the credentials; see the environment variables of its own tools",
@@ -51,22 +48,26 @@ pub(crate) fn of(operation: &'static str, subject: &str, error: ClientError) -> 
             (ErrorKind::Unsupported, "the service can't do it")
         }
         ClientError::UnknownConfigurationKey { .. } => (ErrorKind::Invalid, "an option is unknown to this service"),
-        error if has_no_credentials(error) => (
+        error if cause::<NoCredentials>(error).is_some() => (
             ErrorKind::Denied,
             "there are no credentials; set the environment variables of the service's own tools, such as AWS_ACCESS_KEY_ID",
         ),
-        _ => (ErrorKind::Unavailable, "the service did not do it; try again"),
+        error => match cause::<Refused>(error) {
+            Some(refused) if refused.is_missing => (ErrorKind::Missing, NO_BUCKET),
+            Some(_) => (ErrorKind::Denied, DENIED),
+            None => (ErrorKind::Unavailable, "the service did not do it; try again"),
+        },
     };
     Error::new(kind, operation, subject, detail).with_source(error)
 }
 
-fn has_no_credentials(error: &ClientError) -> bool {
+fn cause<Cause: StdError + 'static>(error: &ClientError) -> Option<&Cause> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
-        if error.is::<NoCredentials>() {
-            return true;
+        if let Some(cause) = error.downcast_ref() {
+            return Some(cause);
         }
         next = error.source();
     }
-    false
+    None
 }

@@ -181,7 +181,7 @@ impl HttpService for Limited {
         let watch = request.extensions().get::<Watch>().cloned().unwrap_or_default();
         let answer = match within_time(request, &self.client).await {
             // An object's content is read on by whoever has asked for it.
-            Ok(answer) if sort != Sort::Read || !answer.status().is_success() => whole(answer).await,
+            Ok(answer) if sort != Sort::Read || !answer.status().is_success() => whole(answer, sort).await,
             answer => answer,
         };
         watch.note(&answer);
@@ -228,11 +228,40 @@ impl StdError for NoCredentials {
 }
 
 /// An answer that has arrived to its end, so that the client makes the request again if it breaks off.
-async fn whole(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
+async fn whole(answer: HttpResponse, sort: Sort) -> Result<HttpResponse, HttpError> {
     let (parts, body) = answer.into_parts();
     let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
+    let status = parts.status.as_u16();
+    let is_refused = match sort {
+        Sort::List => matches!(status, 401 | 403 | 404),
+        // The answer is that each of them was done or not.
+        Sort::Delete => {
+            parts.status.is_success() && String::from_utf8_lossy(&body).contains("<Code>AccessDenied</Code>")
+        }
+        Sort::Read | Sort::Write => false,
+    };
+    if is_refused {
+        let body = String::from_utf8_lossy(&body).into_owned();
+        return Err(HttpError::new(HttpErrorKind::Unknown, Refused { is_missing: status == 404, body }));
+    }
     Ok(HttpResponse::from_parts(parts, body.into()))
 }
+
+/// What the service has refused, where the client would not say that it was.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Because there is no such bucket.
+    pub is_missing: bool,
+    body: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the service refused: {}", self.body)
+    }
+}
+
+impl StdError for Refused {}
 
 async fn within_time(request: HttpRequest, client: &HttpClient) -> Result<HttpResponse, HttpError> {
     let is_copy = request.headers().keys().any(|name| name.as_str().ends_with("-copy-source"));

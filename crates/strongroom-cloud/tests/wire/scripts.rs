@@ -112,3 +112,25 @@ async fn an_answer_that_is_short_and_does_not_say_so_is_no_success() {
     place.proxy.plan().befall(of(Sort::List), 1, Fault::Shortened);
     check_failed(storage.list(&ListOptions::default()).await, ErrorKind::Unavailable, false);
 }
+
+#[tokio::test]
+async fn what_is_denied_in_the_middle_of_an_answer_is_denied_and_a_bucket_that_is_not_there_is_missing() {
+    let Some(place) = Place::new() else { return };
+    let (location, storage) = (at("a/b"), place.storage(4));
+    storage.store_bytes(&location, content(1, 10)).await.expect("store");
+    let mut answer = Answer::refusal("200 OK", "");
+    let key = place.path("a/b").replace("/test/", "");
+    answer.body = format!(
+        "<DeleteResult><Error><Key>{key}</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"
+    )
+    .into_bytes();
+    for all in [false, true] {
+        let struck = place.proxy.plan().befall(of(Sort::Delete), 1, Fault::Refused(answer.clone()));
+        let deleted = if all { storage.delete_all(&[at("a/b")]).await } else { storage.delete(&location).await };
+        assert_eq!(deleted.expect_err("it is denied").kind(), ErrorKind::Denied);
+        assert_eq!(struck.count(), 1, "it is not asked again");
+    }
+    place.proxy.plan().befall(of(Sort::List), 1, Fault::Refused(Answer::refusal("404 Not Found", "NoSuchBucket")));
+    let listed = storage.list(&ListOptions::default()).await;
+    assert!(listed.is_err_and(|error| error.is_missing() && error.detail().contains("bucket")));
+}
