@@ -3,10 +3,12 @@
 mod fault;
 mod http;
 mod matrix;
-#[path = "../s3/moto.rs"]
+#[path = "../services/moto.rs"]
 mod moto;
 mod proxy;
 #[path = "../../../../tests/python/mod.rs"]
 mod python;
 mod scripts;
+#[path = "../services/server.rs"]
+mod server;
 mod support;

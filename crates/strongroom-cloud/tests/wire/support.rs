@@ -7,12 +7,12 @@ use bytes::Bytes;
 use strongroom_cloud::{ObjectStorage, ObjectStorageBuilder};
 use strongroom_storage::Location;
 
-use crate::moto::{BUCKET, Moto};
+use crate::moto::{self, BUCKET};
 use crate::proxy::Proxy;
 
 /// A prefix that nobody else has, and a proxy before the server that has it.
 pub struct Place {
-    server: &'static Moto,
+    server: String,
     pub proxy: Proxy,
     prefix: String,
 }
@@ -21,16 +21,14 @@ impl Place {
     /// `None`, with a word on stderr, if there can't be a server.
     pub fn new() -> Option<Self> {
         static PLACES: AtomicU64 = AtomicU64::new(0);
-        let server = Moto::get()?;
-        let (_, endpoint) =
-            server.settings().into_iter().find(|(key, _)| key == "aws_endpoint_url").expect("an endpoint");
-        let address = endpoint.trim_start_matches("http://").parse().expect("an address");
+        let server = moto::url()?;
+        let address = server.trim_start_matches("http://").parse().expect("an address");
         let prefix = format!("wire-{}", PLACES.fetch_add(1, Ordering::Relaxed));
         Some(Self { server, proxy: Proxy::before(address), prefix })
     }
 
     fn builder(&self) -> ObjectStorageBuilder {
-        ObjectStorage::builder(&format!("s3://{BUCKET}/{}", self.prefix)).with_settings(self.server.settings())
+        ObjectStorage::builder(&format!("s3://{BUCKET}/{}", self.prefix)).with_settings(moto::settings(&self.server))
     }
 
     /// A storage whose requests go through the proxy, of which each is tried again so many times.

@@ -1,10 +1,17 @@
 //! Many processes that commit to one bucket, and a collector beside them.
 
+#[path = "../services/moto.rs"]
+mod moto;
+#[path = "../../../../tests/python/mod.rs"]
+mod python;
+#[path = "../services/server.rs"]
+mod server;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -12,9 +19,9 @@ use strongroom_cloud::ObjectStorage;
 use strongroom_content::{
     CollectOptions, ContentConfig, ContentStorage, Namespace, OpenOptions, PutOptions, VerifyOptions,
 };
-use strongroom_storage::{ByteRange, Digest, ExternalStorage, Location};
+use strongroom_storage::{ByteRange, Digest, ExternalStorage, Host, Location, SystemHost};
 
-use super::moto::{BUCKET, Moto};
+use moto::BUCKET;
 
 const WORKERS: u64 = 16;
 /// How many commits each makes; `STRONGROOM_TEST_COMMITS` says otherwise.
@@ -52,8 +59,8 @@ fn commit(id: u64, n: u64) -> Vec<(String, Bytes)> {
     (0..FILES).map(|file| (format!("dag/{id}-{unit}/{file}"), pooled((id * 7 + n * 3 + file) % POOL))).collect()
 }
 
-async fn open(url: &str, server: &Moto) -> (ObjectStorage, ContentStorage) {
-    let storage = ObjectStorage::builder(url).with_settings(server.settings()).open().expect("a bucket");
+async fn open(url: &str, server: &str) -> (ObjectStorage, ContentStorage) {
+    let storage = ObjectStorage::builder(url).with_settings(moto::settings(server)).open().expect("a bucket");
     let store = ContentStorage::open(Arc::new(storage.clone()), OpenOptions::default()).await.expect("open");
     (storage, store)
 }
@@ -65,7 +72,7 @@ async fn a_process_of_a_fleet() {
     let Ok(order) = std::env::var(WORKER) else { return };
     let (who, place) = order.split_once(' ').expect("who and where");
     let (url, address) = place.split_once(' ').expect("where and at which server");
-    let (storage, store) = open(url, &Moto::at(address)).await;
+    let (storage, store) = open(url, address).await;
     if who == "gc" {
         let over = std::thread::spawn(|| std::io::stdin().read_to_end(&mut Vec::new()));
         let mut deleted = 0;
@@ -93,10 +100,10 @@ async fn a_process_of_a_fleet() {
 }
 
 /// Starts a process of the fleet.
-fn start(who: &str, url: &str, server: &Moto) -> Child {
+fn start(who: &str, url: &str, server: &str) -> Child {
     Command::new(std::env::current_exe().expect("this program"))
-        .args(["fleet::a_process_of_a_fleet", "--exact", "--nocapture"])
-        .env(WORKER, format!("{who} {url} {}", server.address()))
+        .args(["a_process_of_a_fleet", "--exact", "--nocapture"])
+        .env(WORKER, format!("{who} {url} {}", server))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -113,15 +120,17 @@ fn numbers(child: &mut Child, word: &str) -> Vec<Vec<u64>> {
 
 #[test]
 fn a_fleet_commits_to_one_bucket_beside_a_collector_and_nothing_is_lost_or_twice() {
-    let Some(server) = Moto::get() else { return };
+    let Some(server) = moto::url() else { return };
+    let server = server.as_str();
     let url = format!("s3://{BUCKET}/fleet");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let storage = ObjectStorage::builder(&url).with_settings(server.settings()).open().expect("a bucket");
+        let storage = ObjectStorage::builder(&url).with_settings(moto::settings(server)).open().expect("a bucket");
         let config = ContentConfig::default().with_grace(GRACE).with_lease(LEASE);
         ContentStorage::create(Arc::new(storage), config, OpenOptions::default()).await.expect("create");
     });
-    let begun = Instant::now();
+    let host = SystemHost::new();
+    let begun = host.monotonic();
     let mut collector = start("gc", &url, server);
     let mut workers: Vec<Child> = (0..WORKERS).map(|id| start(&id.to_string(), &url, server)).collect();
     let reports: Vec<Vec<Vec<u64>>> = std::thread::scope(|scope| {
@@ -129,7 +138,7 @@ fn a_fleet_commits_to_one_bucket_beside_a_collector_and_nothing_is_lost_or_twice
             workers.iter_mut().map(|worker| scope.spawn(move || numbers(worker, "committed "))).collect();
         reading.into_iter().map(|thread| thread.join().expect("a report")).collect()
     });
-    let took = begun.elapsed();
+    let took = host.monotonic() - begun;
     drop(collector.stdin.take());
     let deleted = numbers(&mut collector, "collected ").last().expect("a collection")[0];
     assert!(collector.wait().expect("it ends").success(), "the collector");
