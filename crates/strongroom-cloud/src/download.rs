@@ -22,6 +22,7 @@ pub(crate) async fn load(storage: &ObjectStorage, location: &Location, range: By
     let first = match range {
         ByteRange::Span { start, end } if end <= start => None,
         ByteRange::Last(length) if length == 0 || length > PIECE_BYTES => None,
+        ByteRange::From(u64::MAX) => None,
         ByteRange::All => Some(GetRange::Bounded(0..PIECE_BYTES)),
         ByteRange::Span { start, end } => Some(GetRange::Bounded(start..end.min(start.saturating_add(PIECE_BYTES)))),
         ByteRange::From(start) => Some(GetRange::Bounded(start..start.saturating_add(PIECE_BYTES))),
@@ -35,7 +36,7 @@ pub(crate) async fn load(storage: &ObjectStorage, location: &Location, range: By
             match get(storage, &path, first, None, &watch).await {
                 Ok(found) => return loaded(storage, location, range, found),
                 // There may be no such bytes, or the service has no such ranges.
-                Err(error) if watch.is_out_of_range() || is_about_ranges(storage, &error) => Some(error),
+                Err(error) if watch.is_about_ranges() || is_about_ranges(storage, &error) => Some(error),
                 Err(error) => return Err(failed(error)),
             }
         }

@@ -78,9 +78,10 @@ impl Watch {
         self.0.sent.load(Ordering::SeqCst)
     }
 
-    /// Whether the last answer was that the object has no such bytes.
-    pub(crate) fn is_out_of_range(&self) -> bool {
-        self.0.status.load(Ordering::SeqCst) == 416
+    /// Whether the last answer, of which the client has made an error, was that the object has no such bytes; or other bytes, as some
+    /// servers give where there are none, or where they don't know how to count from the end.
+    pub(crate) fn is_about_ranges(&self) -> bool {
+        matches!(self.0.status.load(Ordering::SeqCst), 200..300 | 416)
     }
 
     fn note(&self, answer: &Result<HttpResponse, HttpError>) {
@@ -205,10 +206,14 @@ impl HttpService for Limited {
     }
 }
 
-/// Whether the client would send it again after such an answer.
+/// Whether the client would send it again after such an answer. By a conflict S3 means that somebody was writing at the same time, and
+/// Azure, which names it, that there is an object.
 fn is_tried_again(answer: &HttpResponse) -> bool {
-    let status = answer.status();
-    status.is_server_error() || matches!(status.as_u16(), 408 | 409 | 429)
+    match answer.status().as_u16() {
+        409 => !answer.headers().contains_key("x-ms-error-code"),
+        408 | 429 | 500.. => true,
+        _ => false,
+    }
 }
 
 /// No credentials are in the environment, and no service of this machine has any.

@@ -1,9 +1,10 @@
 //! Which service a URL means, and the client for it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3CopyIfNotExists};
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::list::PaginatedListStore;
@@ -27,16 +28,19 @@ pub(crate) struct Service {
     pub requests: Option<Arc<Requests>>,
     /// A web server: it gives, and that is all.
     pub is_web: bool,
+    /// Azure takes some names for others, and its client leaves out of a listing the object whose name is the prefix.
+    pub is_azure: bool,
 }
 
 impl Service {
     pub(crate) fn of<Client: ObjectStore + PaginatedListStore>(client: Client) -> Self {
+        let is_azure = (&client as &dyn Any).is::<MicrosoftAzure>();
         let client = Arc::new(client);
-        Self { pages: Some(client.clone()), ..Self::plain(client) }
+        Self { pages: Some(client.clone()), is_azure, ..Self::plain(client) }
     }
 
     pub(crate) fn plain(client: Arc<dyn ObjectStore>) -> Self {
-        Self { objects: client, pages: None, requests: None, is_web: false }
+        Self { objects: client, pages: None, requests: None, is_web: false, is_azure: false }
     }
 }
 

@@ -25,11 +25,14 @@ use crate::{download, error, upload};
 pub(crate) const UNFINISHED: &str = ".strongroom-tmp/";
 /// No service takes longer names, in bytes.
 const NAME_MAX_BYTES: usize = 1024;
+/// Nor does Azure take longer ones, in segments.
+const AZURE_MAX_SEGMENTS: usize = 254;
 
 /// Objects in a bucket.
 ///
-/// A location is the object's name, below the prefix of the URL. Names with control characters are refused. Two handles on one
-/// bucket see the same; a clone is another handle.
+/// A location is the object's name, below the prefix of the URL. Names with control characters are refused; on Azure, which takes them
+/// for others, also those with a backslash, or a dot at the end of a segment. Two handles on one bucket see the same; a clone is another
+/// handle.
 ///
 /// Whether the service keeps that an object is created only if there is none (promise 4) is for whoever relies on it to try: some accept
 /// the condition and overwrite. A content store tries it whenever somebody begins to write.
@@ -110,7 +113,17 @@ impl ObjectStorage {
         if location.as_str().starts_with(UNFINISHED) {
             return refuse("names below .strongroom-tmp/ are for unfinished objects");
         }
-        Path::parse(&name).or_else(|_| refuse("object storages take no control characters in names"))
+        let segments = || name.split('/');
+        if self.service.is_azure && (name.contains('\\') || segments().any(|segment| segment.ends_with('.'))) {
+            return refuse("Azure takes a backslash for a slash, and leaves out a dot at the end of a segment");
+        }
+        if self.service.is_azure && segments().count() > AZURE_MAX_SEGMENTS {
+            return refuse(
+                "with the prefix of the store it has more than 254 segments, which is more than Azure takes",
+            );
+        }
+        let path = Path::parse(&name).ok().filter(|_| is_beginning(&name));
+        path.map_or_else(|| refuse("object storages take no control characters in names"), Ok)
     }
 
     /// A name for an object that is not finished, `name` being one that nobody else has.
@@ -134,6 +147,9 @@ impl ObjectStorage {
     fn all(&self, prefix: &str) -> BoxStream<'static, Result<ObjectMeta>> {
         let (prefix, url) = (format!("{}{prefix}", self.prefix), self.url.clone());
         let failed = move |error| error::of("list", &url, error);
+        if !is_beginning(&prefix) {
+            return stream::empty().boxed();
+        }
         let Some(pages) = self.service.pages.clone() else {
             // Such a client goes by whole segments.
             let folder = match prefix.rfind('/').map(|end| Path::parse(&prefix[..end])).transpose() {
@@ -146,7 +162,8 @@ impl ObjectStorage {
                 .try_filter(move |meta| std::future::ready(meta.location.as_ref().starts_with(&prefix)))
                 .boxed();
         };
-        stream::try_unfold(Some(None), move |token: Option<Option<String>>| {
+        let itself = stream::once(self.clone().itself(prefix.clone())).try_filter_map(async |meta| Ok(meta));
+        let listed = stream::try_unfold(Some(None), move |token: Option<Option<String>>| {
             let (pages, prefix, failed) = (pages.clone(), prefix.clone(), failed.clone());
             async move {
                 let Some(page_token) = token else { return Ok(None) };
@@ -156,9 +173,27 @@ impl ObjectStorage {
                 Ok(Some((objects, page.page_token.map(Some))))
             }
         })
-        .try_flatten()
-        .boxed()
+        .try_flatten();
+        itself.chain(listed).boxed()
     }
+
+    /// The object whose name is a prefix, if listings leave it out.
+    async fn itself(self, prefix: String) -> Result<Option<ObjectMeta>> {
+        let Some(path) = Path::parse(&prefix).ok().filter(|path| self.service.is_azure && path.as_ref() == prefix)
+        else {
+            return Ok(None);
+        };
+        match self.service.objects.head(&path).await {
+            Ok(meta) => Ok(Some(meta)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error::of("list", &self.url, error)),
+        }
+    }
+}
+
+/// Whether names may begin so: services list them as XML, which has no control characters, and no U+FFFE and U+FFFF.
+fn is_beginning(name: &str) -> bool {
+    !name.contains(|c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'))
 }
 
 impl fmt::Debug for ObjectStorage {
@@ -240,7 +275,15 @@ impl ExternalStorage for ObjectStorage {
         };
         let prefix = format!("{}{}", self.prefix, options.prefix);
         let after = options.start_after.as_ref().map(|after| format!("{}{after}", self.prefix));
+        let is_after = |name: &str| options.start_after.as_deref().is_none_or(|after| name > after);
         let mut listing = Listing::default();
+        if !is_beginning(&prefix) {
+            return Ok(listing);
+        }
+        if is_after(&options.prefix) && options.limit != Some(0) {
+            let itself = self.clone().itself(prefix.clone()).await?;
+            listing.objects.extend(itself.iter().filter_map(|meta| self.listed(meta)));
+        }
         let (mut page_token, limit) = (None, options.limit.unwrap_or(usize::MAX));
         loop {
             let missing = limit - listing.objects.len() - listing.prefixes.len();
@@ -256,7 +299,6 @@ impl ExternalStorage for ObjectStorage {
             };
             let page = pages.list_paginated(Some(&prefix), wanted).await;
             let page = page.map_err(|error| error::of("list", &self.url, error))?;
-            let is_after = |name: &str| options.start_after.as_deref().is_none_or(|after| name > after);
             let objects = page.result.objects.iter().filter_map(|meta| self.listed(meta));
             listing.objects.extend(objects.filter(|object| is_after(object.location.as_str())));
             let prefixes = page.result.common_prefixes.iter().filter_map(|path| {

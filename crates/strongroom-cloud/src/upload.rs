@@ -26,8 +26,8 @@ const PART_BYTES: usize = 8 << 20;
 const PARTS_OF_A_SIZE: usize = 1000;
 /// How many parts are under way at once.
 const AT_ONCE: usize = 8;
-/// The metadata by which a writer knows what it has created itself.
-const WRITER: &str = "strongroom-writer";
+/// The metadata by which a writer knows what it has created itself. Azure takes no hyphens in such names, and some proxies no underscores.
+const WRITER: &str = "strongroomwriter";
 
 pub(crate) async fn store(
     storage: &ObjectStorage,

@@ -2,7 +2,9 @@
 //!
 //! A module for each server says what it is good for, and what it does not keep. Each is started once, and ends with this process.
 
+mod azurite;
 mod moto;
+mod node;
 #[path = "../../../../tests/python/mod.rs"]
 mod python;
 mod s3;
