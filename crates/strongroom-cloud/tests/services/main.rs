@@ -8,6 +8,7 @@ mod node;
 #[path = "../../../../tests/python/mod.rs"]
 mod python;
 mod s3;
+mod s3rver;
 mod s3s;
 mod server;
 
