@@ -15,22 +15,25 @@ pub(crate) fn of_reading(operation: &'static str, location: &Location, error: Cl
     of(operation, location.as_str(), error)
 }
 
-/// An error of writing: where the service may have done it all the same, it says so.
-pub(crate) fn of_writing(operation: &'static str, location: &Location, error: ClientError) -> Error {
-    unsure(of(operation, location.as_str(), error))
-}
-
-/// Says of an error of writing that the service may have done it all the same, where it may.
-pub(crate) fn unsure(error: Error) -> Error {
-    if error.kind() == ErrorKind::Unavailable { error.with_outcome_unknown() } else { error }
-}
-
 /// An error of storing, before anybody has thought about its outcome: what is missing can only be the bucket.
 pub(crate) fn of_storing(location: &Location, error: ClientError) -> Error {
     match error {
         ClientError::NotFound { .. } => Error::new(ErrorKind::Missing, "store", location, NO_BUCKET).with_source(error),
         error => of_reading("store", location, error),
     }
+}
+
+/// An error of the request that is to make an object of its parts. The client may have sent it before, and nobody knows what came of
+/// that.
+pub(crate) fn of_the_end(location: &Location, error: ClientError) -> Error {
+    let error = match error {
+        ClientError::NotFound { .. } => {
+            let detail = "the service knows nothing of its parts any more; look whether it is there";
+            Error::new(ErrorKind::Unavailable, "store", location, detail).with_source(error)
+        }
+        error => of_reading("store", location, error),
+    };
+    error.with_outcome_unknown()
 }
 
 pub(crate) fn of(operation: &'static str, subject: &str, error: ClientError) -> Error {

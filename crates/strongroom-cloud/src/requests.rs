@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -63,7 +63,7 @@ pub(crate) struct Watch(Arc<Watched>);
 #[derive(Debug, Default)]
 struct Watched {
     once: bool,
-    sent: AtomicBool,
+    sent: AtomicUsize,
     status: AtomicU16,
 }
 
@@ -75,6 +75,11 @@ impl Watch {
 
     /// Whether the service may have seen it.
     pub(crate) fn was_sent(&self) -> bool {
+        self.sent() > 0
+    }
+
+    /// How often the service may have seen it.
+    pub(crate) fn sent(&self) -> usize {
         self.0.sent.load(Ordering::SeqCst)
     }
 
@@ -90,7 +95,7 @@ impl Watch {
             Err(error) if error.kind() == HttpErrorKind::Connect => return,
             Err(_) => {}
         }
-        self.0.sent.store(true, Ordering::SeqCst);
+        self.0.sent.fetch_add(1, Ordering::SeqCst);
     }
 }
 

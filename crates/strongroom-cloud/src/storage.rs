@@ -239,7 +239,8 @@ impl ExternalStorage for ObjectStorage {
         let failed = |error| error::of_reading("delete", location, error);
         self.service.objects.head(&path).await.map_err(failed)?;
         match self.service.objects.delete(&path).await {
-            Err(error) => Err(error::of_writing("delete", location, error)),
+            // The client may have sent it before, and nobody knows what came of that.
+            Err(error) => Err(failed(error).with_outcome_unknown()),
             Ok(()) => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, CopyMode, CopyOptions, Error as ClientError, GetOptions, MultipartUpload, ObjectStoreExt,
-    PutMode, PutOptions, PutPayload,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload,
 };
 use strongroom_storage::{
     ByteStream, Error, ErrorKind, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost,
@@ -55,10 +55,7 @@ pub(crate) async fn store(
         let payload = PutPayload::from_iter(pieces);
         match options.mode {
             StoreMode::Create => create(storage, &path, location, payload).await?,
-            _ => {
-                let put = storage.service.objects.put(&path, payload).await;
-                put.map_err(|error| error::unsure(error::of_storing(location, error)))?;
-            }
+            _ => replace(storage, &path, location, payload).await?,
         }
         return Ok(Stored::new(location.clone(), size, hasher.finish()));
     }
@@ -97,13 +94,12 @@ fn token() -> Result<String> {
 async fn create(storage: &ObjectStorage, path: &Path, location: &Location, payload: PutPayload) -> Result<()> {
     let (host, token) = (SystemHost::new(), token()?);
     let begun = host.monotonic();
-    let attributes = Attributes::from_iter([(Attribute::Metadata(WRITER.into()), token.clone())]);
     // Another's client may send it again by itself.
     let mut may_be_own = storage.service.requests.is_none();
     let mut failed = 0;
     loop {
         let watch = Watch::once();
-        let mut options = PutOptions { mode: PutMode::Create, attributes: attributes.clone(), ..PutOptions::default() };
+        let mut options = PutOptions { mode: PutMode::Create, attributes: written_by(&token), ..PutOptions::default() };
         options.extensions.insert(watch.clone());
         let error = match storage.service.objects.put_opts(path, payload.clone(), options).await {
             Ok(_) => return Ok(()),
@@ -123,7 +119,30 @@ async fn create(storage: &ObjectStorage, path: &Path, location: &Location, paylo
     }
 }
 
-/// Who has created the object, if it says so.
+/// Replaces an object, or creates it.
+async fn replace(storage: &ObjectStorage, path: &Path, location: &Location, payload: PutPayload) -> Result<()> {
+    let watch = Watch::default();
+    let mut options = PutOptions::default();
+    options.extensions.insert(watch.clone());
+    let put = storage.service.objects.put_opts(path, payload, options).await;
+    put.map(drop).map_err(|error| {
+        let error = error::of_storing(location, error);
+        let is_known = storage.service.requests.is_some();
+        let may_have_happened = match error.kind() {
+            ErrorKind::Unavailable => watch.was_sent() || !is_known,
+            // That is an answer to the last time it was sent.
+            _ => watch.sent() > 1,
+        };
+        if may_have_happened { error.with_outcome_unknown() } else { error }
+    })
+}
+
+/// What an object says of who has written it.
+fn written_by(token: &str) -> Attributes {
+    Attributes::from_iter([(Attribute::Metadata(WRITER.into()), token.to_string())])
+}
+
+/// Who has written the object, if it says so.
 async fn writer(storage: &ObjectStorage, path: &Path, location: &Location) -> Result<Option<String>> {
     let options = GetOptions { head: true, ..GetOptions::default() };
     match storage.service.objects.get_opts(path, options).await {
@@ -141,16 +160,15 @@ async fn writer(storage: &ObjectStorage, path: &Path, location: &Location) -> Re
 /// The client may send it twice, and a copy does not say whose it is: what is not older than `from` may be the first of two.
 async fn copy_new(storage: &ObjectStorage, from: &Path, to: &Path, location: &Location) -> Result<()> {
     let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
-    let failed = |error| error::of_writing("store", location, error);
     match storage.service.objects.copy_opts(from, to, options).await {
         Ok(()) => Ok(()),
         Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) => {
             let [from, to] = [storage.service.objects.head(from), storage.service.objects.head(to)];
-            let (from, to) = futures::try_join!(from, to).map_err(failed)?;
+            let (from, to) = futures::try_join!(from, to).map_err(|error| error::of_the_end(location, error))?;
             let error = Error::already_exists("store", location);
             Err(if from.last_modified <= to.last_modified { error.with_outcome_unknown() } else { error })
         }
-        Err(error) => Err(failed(error)),
+        Err(error) => Err(error::of_the_end(location, error)),
     }
 }
 
@@ -162,15 +180,22 @@ async fn send_parts(
     stream: ByteStream,
     look: &mut (dyn FnMut(&Bytes) + Send),
 ) -> Result<()> {
-    let failed = |error| error::unsure(error::of_storing(location, error));
-    let mut upload = storage.service.objects.put_multipart(path).await.map_err(failed)?;
+    let token = token()?;
+    let options = PutMultipartOptions { attributes: written_by(&token), ..PutMultipartOptions::default() };
+    let upload = storage.service.objects.put_multipart_opts(path, options).await;
+    let mut upload = upload.map_err(|error| error::of_storing(location, error))?;
     let sent = send(&mut *upload, location, stream, look).await;
     if let Err(error) = sent {
         // Nothing of it was seen by anybody. What is left of it, rules of the bucket take away.
         upload.abort().await.unwrap_or_default();
         return Err(error);
     }
-    upload.complete().await.map(drop).map_err(failed)
+    match upload.complete().await {
+        Ok(_) => Ok(()),
+        // Some services know nothing of an upload that is complete, also if the answer to that was lost.
+        Err(ClientError::NotFound { .. }) if writer(storage, path, location).await? == Some(token) => Ok(()),
+        Err(error) => Err(error::of_the_end(location, error)),
+    }
 }
 
 async fn send(

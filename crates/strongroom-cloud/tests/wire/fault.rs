@@ -61,6 +61,10 @@ impl Fault {
     pub fn too_many() -> Answer {
         Answer::refusal("429 Too Many Requests", "TooManyRequests")
     }
+
+    pub fn denied() -> Answer {
+        Answer::refusal("403 Forbidden", "AccessDenied")
+    }
 }
 
 struct Rule {

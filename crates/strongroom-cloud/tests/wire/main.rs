@@ -2,6 +2,7 @@
 
 mod fault;
 mod http;
+mod large;
 mod matrix;
 #[path = "../services/moto.rs"]
 mod moto;

@@ -14,7 +14,7 @@ use crate::http::{Head, Sort};
 use crate::support::{Place, at, content};
 
 /// What is done, and which of its requests something befalls.
-const CASES: [(Work, Sort); 10] = [
+const CASES: [(Work, Sort); 11] = [
     (Work::Create, Sort::Create),
     (Work::CreateAgain, Sort::Create),
     (Work::Overwrite, Sort::Overwrite),
@@ -23,6 +23,7 @@ const CASES: [(Work, Sort); 10] = [
     (Work::List, Sort::List),
     (Work::Delete, Sort::Delete),
     (Work::DeleteAll, Sort::Delete),
+    (Work::OverwriteInParts, Sort::Begin),
     (Work::OverwriteInParts, Sort::Part),
     (Work::OverwriteInParts, Sort::Complete),
 ];
@@ -228,6 +229,26 @@ async fn what_goes_on_without_end_is_given_up_and_what_may_have_happened_says_so
                 let happened = stage.makes_it_happen() && *reaches_server;
                 assert_eq!(is_new, happened || stage.changes_nothing(), "{stage}, {fault:?}: what is there");
             }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_denied_is_not_asked_again_and_may_have_happened_only_if_it_was_asked_before() {
+    let (lost, denied) = (Fault::AnswerLost(Break::Reset), Fault::Refused(Fault::denied()));
+    all(
+        |place| place.storage(4),
+        async |stage| {
+            let (result, is_new) = stage.play("a/first", &[(1, &denied)]).await;
+            // Of these it is not known how often they were sent.
+            let nobody_counts = matches!(stage.case.1, Sort::Delete | Sort::Complete);
+            assert_eq!(outcome(&result), Some((ErrorKind::Denied, nobody_counts)), "{stage}: {result:?}");
+            assert_eq!(is_new, stage.changes_nothing(), "{stage}");
+            let (result, is_new) = stage.play("a/later", &[(1, &lost), (1, &denied)]).await;
+            let expected = Some((ErrorKind::Denied, stage.makes_it_happen()));
+            assert_eq!(outcome(&result), expected, "{stage}: {result:?}");
+            assert_eq!(is_new, stage.changes_nothing() || stage.makes_it_happen(), "{stage}");
         },
     )
     .await;

@@ -26,6 +26,10 @@ fn after_theirs(place: &Place, location: &Location, theirs: &Bytes) -> Fault {
     Fault::After(Head::put(&place.path(location.as_str()), theirs.len()), theirs.to_vec())
 }
 
+fn no_such_upload() -> Fault {
+    Fault::Refused(Answer::refusal("404 Not Found", "NoSuchUpload"))
+}
+
 async fn create(storage: &ObjectStorage, location: &Location, content: &Bytes) -> Result<()> {
     storage.store(location, Source::bytes(content.clone()), &StoreOptions::create()).await.map(drop)
 }
@@ -39,6 +43,21 @@ fn check_failed<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, may_have
 async fn check_has(place: &Place, location: &Location, content: &Bytes) {
     let found = place.clean().load_bytes(location, ByteRange::All).await.expect("load");
     assert!(found == content, "{location} has something else");
+}
+
+#[tokio::test]
+async fn what_was_never_sent_did_not_happen() {
+    let Some(place) = Place::new() else { return };
+    let location = at("a/b");
+    place.clean().store_bytes(&location, content(1, 10)).await.expect("store");
+    // Nobody listens there.
+    let storage = place.storage_with(1, [("aws_endpoint_url", "http://127.0.0.1:1")]);
+    check_failed(create(&storage, &at("a/c"), &content(2, 10)).await, ErrorKind::Unavailable, false);
+    check_failed(storage.store_bytes(&location, content(2, 10)).await, ErrorKind::Unavailable, false);
+    check_failed(storage.store_bytes(&location, content(2, 9 << 20)).await, ErrorKind::Unavailable, false);
+    check_failed(storage.delete(&location).await, ErrorKind::Unavailable, false);
+    check_failed(storage.load_bytes(&location, ByteRange::All).await, ErrorKind::Unavailable, false);
+    check_has(&place, &location, &content(1, 10)).await;
 }
 
 #[tokio::test]
@@ -65,6 +84,28 @@ async fn of_what_was_created_and_is_gone_nobody_says_that_it_never_was() {
     let struck = place.proxy.plan().befall(of(Sort::Look), 1, gone);
     check_failed(create(&place.storage(4), &at("a/b"), &content(1, 100)).await, ErrorKind::Unavailable, true);
     assert_eq!(struck.count(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_forgets_finished_uploads_is_asked_whose_object_it_is() {
+    let Some(place) = Place::new() else { return };
+    let (location, large) = (at("a/b"), content(1, 9 << 20));
+    let befall = |fault| place.proxy.plan().befall(of(Sort::Complete), 1, fault);
+    befall(LOST);
+    befall(no_such_upload());
+    place.storage(4).store_bytes(&location, large.clone()).await.expect("it is there");
+    check_has(&place, &location, &large).await;
+    // Not all of them come to be.
+    befall(no_such_upload());
+    check_failed(place.storage(4).store_bytes(&location, content(2, 9 << 20)).await, ErrorKind::Unavailable, true);
+    check_has(&place, &location, &large).await;
+    // Or they have come to be, and were replaced.
+    let theirs = content(3, 100);
+    befall(LOST);
+    befall(no_such_upload());
+    place.proxy.plan().befall(of(Sort::Look), 1, after_theirs(&place, &location, &theirs));
+    check_failed(place.storage(4).store_bytes(&location, content(4, 9 << 20)).await, ErrorKind::Unavailable, true);
+    check_has(&place, &location, &theirs).await;
 }
 
 #[tokio::test]
@@ -127,7 +168,7 @@ async fn what_is_denied_in_the_middle_of_an_answer_is_denied_and_a_bucket_that_i
     for all in [false, true] {
         let struck = place.proxy.plan().befall(of(Sort::Delete), 1, Fault::Refused(answer.clone()));
         let deleted = if all { storage.delete_all(&[at("a/b")]).await } else { storage.delete(&location).await };
-        assert_eq!(deleted.expect_err("it is denied").kind(), ErrorKind::Denied);
+        check_failed(deleted, ErrorKind::Denied, true);
         assert_eq!(struck.count(), 1, "it is not asked again");
     }
     place.proxy.plan().befall(of(Sort::List), 1, Fault::Refused(Answer::refusal("404 Not Found", "NoSuchBucket")));
