@@ -1,10 +1,13 @@
 //! What befalls requests on their way, and which.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::http::{Answer, Head};
+use strongroom_testkit::Dice;
+
+use crate::http::{Answer, Head, Sort};
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub enum Fault {
     Silence { done: bool },
     /// The server gets it twice.
     Twice(Which),
+    /// The connection breaks, and so much later the server gets it all the same.
+    Late(Duration),
 }
 
 impl Fault {
@@ -64,6 +69,74 @@ impl Fault {
 
     pub fn denied() -> Answer {
         Answer::refusal("403 Forbidden", "AccessDenied")
+    }
+
+    /// One word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Delayed(_) => "delayed",
+            Self::After(..) => "after another",
+            Self::RequestLost(_) => "request lost",
+            Self::RequestCut(_) => "request cut",
+            Self::AnswerLost(_) => "answer lost",
+            Self::AnswerCut(_) => "answer cut",
+            Self::Shortened => "shortened",
+            Self::Refused(_) => "refused",
+            Self::Replaced(_) => "replaced",
+            Self::Silence { .. } => "silence",
+            Self::Twice(_) => "twice",
+            Self::Late(_) => "late",
+        }
+    }
+}
+
+/// Faults by chance. What befalls a request follows from the seed, the request, and how often it has been made before.
+#[derive(Debug)]
+pub struct Weather {
+    seed: u64,
+    /// How many requests of a thousand something befalls.
+    per_mille: u64,
+    made: HashMap<String, u64>,
+}
+
+impl Weather {
+    pub fn new(seed: u64, per_mille: u64) -> Self {
+        Self { seed, per_mille, made: HashMap::new() }
+    }
+
+    /// What changes an object that others change meanwhile would undo their work, which no client can help.
+    fn may_be_late(request: &Head) -> bool {
+        let writes = matches!(request.sort(), Sort::Create | Sort::Overwrite | Sort::Delete);
+        writes && request.path().contains("/late/")
+    }
+
+    fn strike(&mut self, request: &Head) -> Option<Fault> {
+        let kind = request.kind();
+        let count = self.made.entry(kind.clone()).or_default();
+        *count += 1;
+        let mut dice = Dice::new(self.seed);
+        for byte in kind.bytes().chain(count.to_le_bytes()) {
+            dice = Dice::new(dice.roll() ^ u64::from(byte));
+        }
+        if !dice.per_mille(self.per_mille) {
+            return None;
+        }
+        let breaks = *dice.pick(&[Break::Closed, Break::Reset]);
+        let answer = dice.pick(&[Fault::error(), Fault::slow_down(), Fault::too_many()]).clone();
+        let time = Duration::from_millis(dice.below(30));
+        if Self::may_be_late(request) && dice.per_mille(200) {
+            return Some(Fault::Late(time * 40));
+        }
+        Some(match dice.below(11) {
+            0 => Fault::Delayed(time),
+            1 | 2 => Fault::RequestLost(breaks),
+            3 => Fault::RequestCut(breaks),
+            4 | 5 => Fault::AnswerLost(breaks),
+            6 => Fault::AnswerCut(breaks),
+            7 => Fault::Refused(answer),
+            8 | 9 => Fault::Replaced(answer),
+            _ => Fault::Twice(*dice.pick(&[Which::First, Which::Second])),
+        })
     }
 }
 
@@ -89,6 +162,8 @@ impl Struck {
 #[derive(Default)]
 pub struct Plan {
     rules: Vec<Rule>,
+    weather: Option<Weather>,
+    counts: BTreeMap<(Sort, &'static str), u64>,
 }
 
 impl Plan {
@@ -102,13 +177,31 @@ impl Plan {
     /// From now on nothing befalls anything.
     pub fn clear(&mut self) {
         self.rules.clear();
+        self.weather = None;
+    }
+
+    pub fn set_weather(&mut self, weather: Weather) {
+        self.weather = Some(weather);
     }
 
     pub fn strike(&mut self, request: &Head) -> Option<Fault> {
         let ruled = self.rules.iter_mut().find(|rule| rule.times > 0 && (rule.such)(request));
-        let rule = ruled?;
-        rule.times -= 1;
-        rule.struck.0.fetch_add(1, Ordering::SeqCst);
-        Some(rule.fault.clone())
+        let fault = match ruled {
+            Some(rule) => {
+                rule.times -= 1;
+                rule.struck.0.fetch_add(1, Ordering::SeqCst);
+                Some(rule.fault.clone())
+            }
+            None => self.weather.as_mut().and_then(|weather| weather.strike(request)),
+        };
+        if let Some(fault) = &fault {
+            *self.counts.entry((request.sort(), fault.name())).or_default() += 1;
+        }
+        fault
+    }
+
+    /// How often what has befallen which sort of requests.
+    pub fn counts(&self) -> &BTreeMap<(Sort, &'static str), u64> {
+        &self.counts
     }
 }

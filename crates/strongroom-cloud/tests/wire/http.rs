@@ -61,6 +61,10 @@ impl Head {
         self.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)
     }
 
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
     /// What is asked of an object, by the names in the query.
     fn asks(&self, name: &str) -> bool {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
@@ -83,6 +87,14 @@ impl Head {
             _ if is_new => Sort::Create,
             _ => Sort::Overwrite,
         }
+    }
+
+    /// What is the same in each run, and not drawn by chance: such names are long.
+    pub fn kind(&self) -> String {
+        let words = self.target.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+        let target: String = words.filter(|word| word.len() < 16).collect();
+        let range = self.header("range").unwrap_or_default();
+        format!("{} {target} {range}", self.method)
     }
 
     /// Asks `server`, with `body` or the beginning of it, and reads the whole answer.

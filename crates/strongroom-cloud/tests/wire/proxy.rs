@@ -3,7 +3,8 @@
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::TcpSocket;
 
@@ -21,6 +22,9 @@ struct Shared {
     plan: Mutex<Plan>,
     /// The server looks whether there is an object and then puts it; a real service has one step for both.
     turn: Mutex<()>,
+    /// How many requests are on their way to the server.
+    under_way: Mutex<u64>,
+    arrived: Condvar,
     is_over: AtomicBool,
 }
 
@@ -37,6 +41,8 @@ impl Proxy {
             server,
             plan: Mutex::default(),
             turn: Mutex::default(),
+            under_way: Mutex::default(),
+            arrived: Condvar::new(),
             is_over: AtomicBool::new(false),
         });
         let serving = shared.clone();
@@ -59,6 +65,12 @@ impl Proxy {
 
     pub fn plan(&self) -> MutexGuard<'_, Plan> {
         locked(&self.shared.plan)
+    }
+
+    /// Waits until all has reached the server, also what is late or of somebody who does not wait for it any more.
+    pub fn wait_for_late_ones(&self) {
+        let under_way = self.shared.arrived.wait_while(locked(&self.shared.under_way), |under_way| *under_way > 0);
+        drop(under_way.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -122,6 +134,7 @@ impl Shared {
         stream.set_nodelay(true)?;
         let mut client = Client(BufReader::new(stream));
         while let Some(head) = Head::read(&mut client.0)? {
+            let _under_way = UnderWay::begin(&self);
             let fault = locked(&self.plan).strike(&head);
             match fault {
                 Some(fault) => match self.befall(fault, &head, client)? {
@@ -143,7 +156,7 @@ impl Shared {
     }
 
     /// Returns the client if the connection stands.
-    fn befall(&self, fault: Fault, head: &Head, mut client: Client) -> io::Result<Option<Client>> {
+    fn befall(self: &Arc<Self>, fault: Fault, head: &Head, mut client: Client) -> io::Result<Option<Client>> {
         if let Fault::RequestCut(how) = fault {
             let half = client.body(head.length() / 2)?;
             if !half.is_empty() {
@@ -191,8 +204,37 @@ impl Shared {
                 }
                 return client.wait().map(|()| None);
             }
+            Fault::Late(time) => {
+                self.deliver_late(time, head.clone(), body);
+                return client.end(Break::Reset).map(|()| None);
+            }
         };
         client.answer(head, &answer)?;
         Ok(Some(client))
+    }
+
+    fn deliver_late(self: &Arc<Self>, time: Duration, head: Head, body: Vec<u8>) {
+        let under_way = UnderWay::begin(self);
+        std::thread::spawn(move || {
+            std::thread::sleep(time);
+            under_way.0.forward(&head, &body).map(drop).unwrap_or_default();
+        });
+    }
+}
+
+/// A request on its way.
+struct UnderWay(Arc<Shared>);
+
+impl UnderWay {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        *locked(&shared.under_way) += 1;
+        Self(shared.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        *locked(&self.0.under_way) -= 1;
+        self.0.arrived.notify_all();
     }
 }

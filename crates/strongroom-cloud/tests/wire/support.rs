@@ -23,7 +23,7 @@ impl Place {
         static PLACES: AtomicU64 = AtomicU64::new(0);
         let server = moto::url()?;
         let address = server.trim_start_matches("http://").parse().expect("an address");
-        let prefix = format!("wire-{}", PLACES.fetch_add(1, Ordering::Relaxed));
+        let prefix = format!("wire{:016}", PLACES.fetch_add(1, Ordering::Relaxed));
         Some(Self { server, proxy: Proxy::before(address), prefix })
     }
 
@@ -70,4 +70,22 @@ pub fn content(mark: u32, length: usize) -> Bytes {
     }
     bytes.truncate(length);
     bytes.into()
+}
+
+/// The seeds of a run: as many as the environment says, or as in every test run, from the one that it says on.
+pub fn seeds(runs: u64) -> std::ops::Range<u64> {
+    let number = |key: &str| std::env::var(key).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("STRONGROOM_SEED").unwrap_or(0);
+    first..first + number("STRONGROOM_WIRE").unwrap_or(runs)
+}
+
+/// The seed that is run; it is said if that fails.
+pub struct Seed(pub u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("this was seed {}: STRONGROOM_SEED={} runs it again", self.0, self.0);
+        }
+    }
 }
