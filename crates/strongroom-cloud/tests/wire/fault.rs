@@ -96,18 +96,25 @@ pub struct Weather {
     seed: u64,
     /// How many requests of a thousand something befalls.
     per_mille: u64,
+    /// Whether all that writes may be late, and not only what has `/late/` in its name.
+    late_writes: bool,
     made: HashMap<String, u64>,
 }
 
 impl Weather {
     pub fn new(seed: u64, per_mille: u64) -> Self {
-        Self { seed, per_mille, made: HashMap::new() }
+        Self { seed, per_mille, late_writes: false, made: HashMap::new() }
+    }
+
+    /// The same where nobody minds what is late: no name is ever used again.
+    pub fn with_late_writes(self) -> Self {
+        Self { late_writes: true, ..self }
     }
 
     /// What changes an object that others change meanwhile would undo their work, which no client can help.
-    fn may_be_late(request: &Head) -> bool {
+    fn may_be_late(&self, request: &Head) -> bool {
         let writes = matches!(request.sort(), Sort::Create | Sort::Overwrite | Sort::Delete);
-        writes && request.path().contains("/late/")
+        writes && (self.late_writes || request.path().contains("/late/"))
     }
 
     fn strike(&mut self, request: &Head) -> Option<Fault> {
@@ -124,7 +131,7 @@ impl Weather {
         let breaks = *dice.pick(&[Break::Closed, Break::Reset]);
         let answer = dice.pick(&[Fault::error(), Fault::slow_down(), Fault::too_many()]).clone();
         let time = Duration::from_millis(dice.below(30));
-        if Self::may_be_late(request) && dice.per_mille(200) {
+        if self.may_be_late(request) && dice.per_mille(200) {
             return Some(Fault::Late(time * 40));
         }
         Some(match dice.below(11) {

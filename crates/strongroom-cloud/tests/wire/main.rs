@@ -3,6 +3,7 @@
 //! What goes by chance runs again by `STRONGROOM_SEED=<seed> cargo test -p strongroom-cloud --test wire`, more seeds by
 //! `STRONGROOM_WIRE=<how many>`. When exactly a request comes is up to the machine.
 
+mod commits;
 mod fault;
 mod history;
 mod http;
