@@ -146,10 +146,14 @@ async fn an_answer_that_is_short_and_does_not_say_so_is_no_success() {
     let (location, small) = (at("a/b"), content(1, 1000));
     place.clean().store_bytes(&location, small).await.expect("store");
     let storage = place.storage(4);
-    for range in [ByteRange::All, (100..900).into(), ByteRange::Last(500)] {
+    for range in [ByteRange::All, (100..900).into()] {
         place.proxy.plan().befall(of(Sort::Load), 1, Fault::Shortened);
         check_failed(storage.load_bytes(&location, range).await, ErrorKind::Unavailable, false);
     }
+    // Not every server knows the last bytes of an object, so they are asked for again, by its size.
+    place.proxy.plan().befall(of(Sort::Load), 1, Fault::Shortened);
+    let found = storage.load_bytes(&location, ByteRange::Last(500)).await.expect("the last bytes");
+    assert!(found == content(1, 1000)[500..]);
     place.proxy.plan().befall(of(Sort::List), 1, Fault::Shortened);
     check_failed(storage.list(&ListOptions::default()).await, ErrorKind::Unavailable, false);
 }
