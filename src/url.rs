@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use strongroom_storage::{
-    Error, ErrorKind, ExternalStorage, FileStorage, MemoryStorage, ReadOnlyStorage, Result, Sharing,
-};
+use strongroom_storage::{Error, ErrorKind, ExternalStorage, FileStorage, MemoryStorage, Result, Sharing};
 
 /// A storage that is named but not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StorageUrl {
     File(PathBuf),
     Memory(String),
-    Bucket(String),
-    Web(String),
+    /// What `strongroom-cloud` knows, by its URL: a bucket, or a web server, which takes nothing.
+    Cloud(String),
 }
 
 /// The storages in memory of this process, by name.
@@ -35,8 +33,9 @@ pub(crate) fn parse(text: &str) -> Result<StorageUrl> {
             None => refuse(ErrorKind::Invalid, "a file URL has an absolute path and no host, as in file:///data/store"),
         },
         "memory" => Ok(StorageUrl::Memory(rest.trim_end_matches('/').into())),
-        "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" | "azure" => Ok(StorageUrl::Bucket(text.into())),
-        "http" | "https" => Ok(StorageUrl::Web(text.into())),
+        "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" | "azure" | "http" | "https" => {
+            Ok(StorageUrl::Cloud(text.into()))
+        }
         _ => refuse(
             ErrorKind::Invalid,
             "the scheme is unknown; use a path, file:///path, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, \
@@ -49,7 +48,7 @@ impl StorageUrl {
     pub(crate) fn local_root(self) -> Option<PathBuf> {
         match self {
             Self::File(path) => Some(path),
-            Self::Memory(_) | Self::Bucket(_) | Self::Web(_) => None,
+            Self::Memory(_) | Self::Cloud(_) => None,
         }
     }
 
@@ -60,8 +59,7 @@ impl StorageUrl {
                 let mut known = MEMORY.lock().unwrap_or_else(PoisonError::into_inner);
                 Arc::new(known.entry(name).or_default().clone())
             }
-            Self::Bucket(url) => bucket(&url)?,
-            Self::Web(url) => Arc::new(ReadOnlyStorage::new(bucket(&url)?)),
+            Self::Cloud(url) => cloud(&url)?,
         })
     }
 
@@ -69,7 +67,7 @@ impl StorageUrl {
         match self {
             Self::File(path) => FileStorage::new(path).share(sharing).await,
             Self::Memory(name) => Err(unshared(&format!("memory://{name}"))),
-            Self::Bucket(url) | Self::Web(url) => Err(unshared(&url)),
+            Self::Cloud(url) => Err(unshared(&url)),
         }
     }
 }
@@ -80,12 +78,12 @@ fn unshared(url: &str) -> Error {
 }
 
 #[cfg(feature = "cloud")]
-fn bucket(url: &str) -> Result<Arc<dyn ExternalStorage>> {
+fn cloud(url: &str) -> Result<Arc<dyn ExternalStorage>> {
     Ok(Arc::new(strongroom_cloud::ObjectStorage::open(url)?))
 }
 
 #[cfg(not(feature = "cloud"))]
-fn bucket(url: &str) -> Result<Arc<dyn ExternalStorage>> {
+fn cloud(url: &str) -> Result<Arc<dyn ExternalStorage>> {
     let detail = "this build reads and writes local folders only; build it with the feature `cloud`";
     Err(Error::new(ErrorKind::Unsupported, "open", url, detail))
 }
@@ -100,8 +98,8 @@ mod tests {
         assert_eq!(parse("/abs").expect("path"), StorageUrl::File("/abs".into()));
         assert_eq!(parse("file:///a%20b/c").expect("URL"), StorageUrl::File("/a b/c".into()));
         assert_eq!(parse("memory://x").expect("URL"), StorageUrl::Memory("x".into()));
-        assert_eq!(parse("s3://bucket/x").expect("URL"), StorageUrl::Bucket("s3://bucket/x".into()));
-        assert_eq!(parse("https://host/x").expect("URL"), StorageUrl::Web("https://host/x".into()));
+        assert_eq!(parse("s3://bucket/x").expect("URL"), StorageUrl::Cloud("s3://bucket/x".into()));
+        assert_eq!(parse("https://host/x").expect("URL"), StorageUrl::Cloud("https://host/x".into()));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Service {
     pub objects: Arc<dyn ObjectStore>,
     /// The same, for listings by pages; not every client has them.
     pub pages: Option<Arc<dyn PaginatedListStore>>,
-    /// Of a client that we have made. Only such a one does not send again what must be sent only once.
+    /// Of a client that we have made: of its requests more is known than it says.
     pub requests: Option<Arc<Requests>>,
     /// A web server: it gives, and that is all.
     pub is_web: bool,

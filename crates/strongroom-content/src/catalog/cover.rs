@@ -22,7 +22,7 @@ use crate::session::Session;
 
 /// How many packs may stand in no index file before a writer adds one.
 const UNCOVERED_PACKS_MAX: usize = 64;
-/// The same where each tail is a request.
+/// The same where each tail is a request; fewer in this crate's simulation, whose processes store little.
 const UNCOVERED_PACKS_MAX_FAR: usize = if cfg!(test) { 2 } else { 8 };
 /// How many records, which are in memory: 32 MiB.
 const UNCOVERED_RECORDS_MAX: usize = 500_000;

@@ -23,6 +23,7 @@ const AGE_MAX: Duration = Duration::from_secs(300);
 const READS_AT_ONCE: usize = 16;
 /// In a bucket, packs are listed only while index files name no more than this, which is two requests. Beyond, what stands in no index
 /// file is not known: a writer may store it again, and a reader lists them when nothing else has what it looks for.
+/// Fewer in this crate's simulation, so that it comes there.
 const NAMED_PACKS_MAX: usize = if cfg!(test) { 2 } else { 2000 };
 /// One writer in so many lists them all the same, and covers what stands in no index file.
 const LISTS_ONE_IN: u8 = 64;
