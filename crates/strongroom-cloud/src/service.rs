@@ -91,33 +91,25 @@ pub(crate) fn open(asked: &ObjectStorageBuilder) -> Result<(Service, String)> {
     let requests = Requests::new(asked.requests_at_once);
     let connector = Connector(Arc::clone(&requests));
     let settings = [("timeout".to_string(), NO_TIMEOUT.to_string())].into_iter().chain(asked.settings.iter().cloned());
-    let client = client(&target, asked.retries.of_the_client(), connector, settings);
-    let service = client.map_err(|error| {
+    let refuse = |detail: String| Error::new(ErrorKind::Invalid, "open", shown(&asked.url), detail);
+    let made = client(&target, asked.retries.of_the_client(), connector, settings).map_err(|error| {
         let detail = match &error {
-            None => format!("the scheme {} is no object storage's", target.url.scheme()),
-            Some(object_store::Error::UnknownConfigurationKey { key, .. }) => {
-                format!("the service has no setting {key:?}")
-            }
-            Some(_) => {
-                "settings and environment do not say enough to reach the service, or contradict themselves".into()
-            }
+            object_store::Error::UnknownConfigurationKey { key, .. } => format!("the service has no setting {key:?}"),
+            _ => "settings and environment do not say enough to reach the service, or contradict themselves".into(),
         };
-        let refusal = Error::new(ErrorKind::Invalid, "open", shown(&asked.url), detail);
-        match error {
-            Some(error) => refusal.with_source(error),
-            None => refusal,
-        }
+        refuse(detail).with_source(error)
     })?;
+    let service = made.ok_or_else(|| refuse(format!("the scheme {} is no object storage's", target.url.scheme())))?;
     Ok((Service { requests: Some(requests), ..service }, target.prefix))
 }
 
-/// `None` as an error for a scheme that is no service's.
+/// `None` for a scheme that is no service's.
 fn client(
     target: &Target,
     retry: RetryConfig,
     connector: Connector,
     settings: impl Iterator<Item = (String, String)>,
-) -> std::result::Result<Service, Option<object_store::Error>> {
+) -> object_store::Result<Option<Service>> {
     /// Sets all that is given.
     macro_rules! set_all {
         ($builder:expr) => {{
@@ -128,39 +120,34 @@ fn client(
             builder
         }};
     }
-    let made = (|| -> object_store::Result<Option<Service>> {
-        Ok(Some(match target.url.scheme() {
-            "s3" | "s3a" => {
-                let builder = AmazonS3Builder::from_env().with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
-                let builder = set_all!(builder).with_bucket_name(&target.bucket);
-                check_encrypted(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), "AWS", |key| {
-                    builder.get_config_value(&AmazonS3ConfigKey::Client(key))
-                })?;
-                Service::of(builder.build()?)
-            }
-            "gs" => {
-                Service::of(set_all!(GoogleCloudStorageBuilder::from_env()).with_bucket_name(&target.bucket).build()?)
-            }
-            "az" | "azure" | "abfs" | "abfss" => {
-                let builder = set_all!(MicrosoftAzureBuilder::from_env()).with_container_name(&target.bucket);
-                check_encrypted(builder.get_config_value(&AzureConfigKey::Endpoint), "AZURE", |key| {
-                    builder.get_config_value(&AzureConfigKey::Client(key))
-                })?;
-                Service::of(match target.account() {
-                    Some(account) => builder.with_account(account).build()?,
-                    None => builder.build()?,
-                })
-            }
-            "http" | "https" => {
-                let mut root = target.url.clone();
-                root.set_path("");
-                let builder = set_all!(HttpBuilder::new().with_config("allow_http".parse()?, "true"));
-                Service { is_web: true, ..Service::plain(Arc::new(builder.with_url(root).build()?)) }
-            }
-            _ => return Ok(None),
-        }))
-    })();
-    made.map_err(Some)?.ok_or(None)
+    Ok(Some(match target.url.scheme() {
+        "s3" | "s3a" => {
+            let builder = AmazonS3Builder::from_env().with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
+            let builder = set_all!(builder).with_bucket_name(&target.bucket);
+            check_encrypted(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), "AWS", |key| {
+                builder.get_config_value(&AmazonS3ConfigKey::Client(key))
+            })?;
+            Service::of(builder.build()?)
+        }
+        "gs" => Service::of(set_all!(GoogleCloudStorageBuilder::from_env()).with_bucket_name(&target.bucket).build()?),
+        "az" | "azure" | "abfs" | "abfss" => {
+            let builder = set_all!(MicrosoftAzureBuilder::from_env()).with_container_name(&target.bucket);
+            check_encrypted(builder.get_config_value(&AzureConfigKey::Endpoint), "AZURE", |key| {
+                builder.get_config_value(&AzureConfigKey::Client(key))
+            })?;
+            Service::of(match target.account() {
+                Some(account) => builder.with_account(account).build()?,
+                None => builder.build()?,
+            })
+        }
+        "http" | "https" => {
+            let mut root = target.url.clone();
+            root.set_path("");
+            let builder = set_all!(HttpBuilder::new().with_config("allow_http".parse()?, "true"));
+            Service { is_web: true, ..Service::plain(Arc::new(builder.with_url(root).build()?)) }
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// Refuses an endpoint that is reached without encryption, unless that is asked for.

@@ -14,7 +14,7 @@ use crate::draft::rarely;
 
 /// A text of parts that mean something somewhere.
 fn text(u: &mut Unstructured<'_>) -> Result<String> {
-    const PARTS: [&str; 40] = [
+    const PARTS: [&str; 45] = [
         "",
         "/",
         "//",
@@ -38,7 +38,12 @@ fn text(u: &mut Unstructured<'_>) -> Result<String> {
         "file://",
         "memory://",
         "s3://",
+        "s3a://",
+        "gs://",
+        "az://",
+        "abfss://",
         "http://",
+        "https://",
         "localhost",
         "[::1]",
         "?q",
@@ -106,13 +111,26 @@ pub(crate) fn texts(u: &mut Unstructured<'_>) -> Result<Tried> {
     if let Ok(namespace) = Namespace::parse(&text) {
         assert_eq!(Namespace::parse(namespace.as_str()).expect("a namespace"), namespace);
     }
-    match strongroom::local_root(&text) {
-        Ok(Some(path)) => assert!(text.starts_with("file://") || path == std::path::Path::new(&text)),
-        Ok(None) => assert!(text.starts_with("memory://")),
-        Err(error) => assert!([ErrorKind::Invalid, ErrorKind::Unsupported].contains(&error.kind()), "{text:?}"),
-    }
+    urls(&text);
     handles(u, &text)?;
     Ok(Tried { bytes: text.len() as u64, is_sound, answers: BTreeSet::new() })
+}
+
+/// A text as the name of a storage.
+#[track_caller]
+fn urls(text: &str) {
+    let refuses = |error: Error| assert_eq!(error.kind(), ErrorKind::Invalid, "{text:?}: {error:?}");
+    match strongroom::local_root(text) {
+        Ok(Some(path)) => assert!(text.starts_with("file://") || path == std::path::Path::new(text)),
+        Ok(None) => assert!(!text.starts_with("file://") && text.contains("://"), "{text:?}"),
+        Err(error) => refuses(error),
+    }
+    // A storage in memory stays as long as the process.
+    if !text.starts_with("memory://")
+        && let Err(error) = strongroom::open_storage(text)
+    {
+        refuses(error);
+    }
 }
 
 /// Handles and receipts, which come from other programs.
