@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use strongroom_testkit::conformance_tests;
 
+use crate::large::check_created_once;
 use crate::server::Server;
 use crate::{Settings, content_on, node, place, settings};
 
@@ -16,6 +17,11 @@ const MAY_MAKE_CONTAINERS: &str =
 
 conformance_tests!(backend, async || place("az://test", reach()));
 conformance_tests!(content, async || content_on(place("az://test", reach())));
+
+#[tokio::test]
+async fn a_large_object_is_created_once() {
+    check_created_once(place("az://test", reach())).await;
+}
 
 /// What a client needs to know; `None`, with a word on stderr, if there can't be a server.
 fn reach() -> Option<Settings> {

@@ -3,6 +3,11 @@
 //! A module for each server says what it is good for, and what it does not keep. Each is started once, and ends with this process.
 
 mod azurite;
+mod cases;
+mod fake_gcs;
+mod gcs;
+mod large;
+mod loopback;
 mod moto;
 mod node;
 #[path = "../../../../tests/python/mod.rs"]

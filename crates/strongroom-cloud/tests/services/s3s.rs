@@ -7,20 +7,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1::Builder;
-use hyper_util::rt::TokioIo;
 use object_store::aws::{AmazonS3Builder, S3CopyIfNotExists};
 use object_store::{BackoffConfig, RetryConfig};
 use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use strongroom_cloud::ObjectStorage;
-use strongroom_testkit::conformance::{Place, cases};
+use strongroom_testkit::conformance::Place;
 use strongroom_testkit::model;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
-use crate::content_on;
+use crate::cases::check_all_but;
+use crate::{content_on, loopback};
 
 const BUCKET: &str = "test";
 /// What is about requests beside each other.
@@ -48,30 +45,17 @@ const BROKEN: &[&str] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_backend_keeps_what_one_client_can_see_of_a_file_system() {
-    check(place, BROKEN).await;
+    check_all_but(RACES, BROKEN, place).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_content_store_keeps_all_that_one_client_can_see() {
-    check(async || content_on(place().await), &[]).await;
+    check_all_but(RACES, &[], async || content_on(place().await)).await;
 }
 
 #[test]
 fn random_operations_on_a_content_store_agree_with_a_map() {
     model::assert_agrees(file!(), async || content_on(place().await));
-}
-
-/// All cases but those of races are kept, but for those that are `broken`, which are not.
-async fn check(place: impl AsyncFn() -> Place, broken: &[&str]) {
-    let cases = cases();
-    for name in RACES.iter().chain(broken) {
-        assert!(cases.iter().any(|case| case.name() == *name), "there is no case {name}");
-    }
-    for case in cases.iter().filter(|case| !RACES.contains(&case.name())) {
-        let outcome = case.run(&place().await).await;
-        let is_broken = broken.contains(&case.name());
-        assert_eq!(outcome.is_err(), is_broken, "{}: {outcome:?}", case.name());
-    }
 }
 
 /// A server of its own, which ends with the place.
@@ -80,10 +64,7 @@ async fn place() -> Place {
     std::fs::create_dir(folder.path().join(BUCKET)).expect("make a bucket");
     let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder is there"));
     service.set_auth(SimpleAuth::from_single("key", "secret"));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("its address");
-    let mut server = JoinSet::new();
-    server.spawn(serve(listener, service.build()));
+    let (address, server) = loopback::serve(service.build()).await;
     let open = move || std::future::ready(Ok(Arc::new(storage(address)) as _));
     Place::new(open).with_guard((server, folder))
 }
@@ -103,13 +84,4 @@ fn storage(address: SocketAddr) -> ObjectStorage {
         .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
         .with_retry(RetryConfig { backoff, max_retries: 4, ..RetryConfig::default() });
     ObjectStorage::of_client(client.build().expect("a client"), "some/prefix/", BUCKET)
-}
-
-async fn serve(listener: TcpListener, service: S3Service) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        // A client that goes away is no error of the server's.
-        let connection = Builder::new().serve_connection(TokioIo::new(stream), service.clone());
-        connections.spawn(async { connection.await.unwrap_or_default() });
-    }
 }
