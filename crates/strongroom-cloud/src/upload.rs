@@ -1,8 +1,7 @@
 //! Storing: small objects by one request, large ones in parts beside each other.
 
 use bytes::Bytes;
-use futures::stream::FuturesUnordered;
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, CopyMode, CopyOptions, Error as ClientError, GetOptions, MultipartUpload, ObjectStoreExt,
@@ -198,38 +197,32 @@ async fn send_parts(
     }
 }
 
+/// Sends parts while more of them are read.
 async fn send(
     upload: &mut dyn MultipartUpload,
     location: &Location,
-    mut stream: ByteStream,
+    stream: ByteStream,
     look: &mut (dyn FnMut(&Bytes) + Send),
 ) -> Result<()> {
     let failed = |error| error::of_reading("store", location, error);
-    let (mut part, mut filled, mut count) = (Vec::new(), 0, 0);
-    let mut under_way = FuturesUnordered::new();
-    loop {
-        let piece = stream.try_next().await?;
-        let is_last = piece.is_none();
-        if let Some(mut piece) = piece {
-            look(&piece);
-            let size = PART_BYTES << (count / PARTS_OF_A_SIZE).min(16);
-            while filled + piece.len() >= size {
-                part.push(piece.split_to(size - filled));
-                under_way.push(upload.put_part(PutPayload::from_iter(std::mem::take(&mut part))));
-                (filled, count) = (0, count + 1);
-                while under_way.len() >= AT_ONCE {
-                    under_way.try_next().await.map_err(failed)?;
-                }
+    let parts = parts(stream.inspect_ok(look)).map_ok(|part| upload.put_part(part).map_err(failed));
+    parts.try_buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// What is to be sent, in the pieces in which it is sent.
+fn parts(stream: impl Stream<Item = Result<Bytes>> + Unpin) -> impl Stream<Item = Result<PutPayload>> {
+    futures::stream::try_unfold((stream, Bytes::new(), 0), |(mut stream, mut piece, count)| async move {
+        let size = PART_BYTES << (count / PARTS_OF_A_SIZE).min(16);
+        let (mut part, mut missing) = (Vec::new(), size);
+        while missing > 0 {
+            if piece.is_empty() {
+                let Some(next) = stream.try_next().await? else { break };
+                piece = next;
             }
-            filled += piece.len();
-            part.push(piece);
+            let taken = piece.split_to(piece.len().min(missing));
+            missing -= taken.len();
+            part.push(taken);
         }
-        if is_last {
-            if filled > 0 {
-                under_way.push(upload.put_part(PutPayload::from_iter(part)));
-            }
-            while under_way.try_next().await.map_err(failed)?.is_some() {}
-            return Ok(());
-        }
-    }
+        Ok((missing < size).then(|| (PutPayload::from_iter(part), (stream, piece, count + 1))))
+    })
 }
