@@ -1,11 +1,16 @@
 //! Reading: the first piece says how large the object is, the others are asked for beside each other.
 
+use std::future::ready;
 use std::ops::Range;
+use std::sync::OnceLock;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error as ClientError, GetOptions, GetRange, GetResult, ObjectStoreExt};
-use strongroom_storage::{ByteRange, Error, Loaded, Location, Result};
+use strongroom_storage::{
+    ByteRange, Copied, DigestSet, Digests, Error, ErrorKind, Loaded, Location, Result, TargetFile, unblock,
+};
 
 use crate::error;
 use crate::requests::Watch;
@@ -15,8 +20,93 @@ use crate::storage::ObjectStorage;
 const PIECE_BYTES: u64 = 8 << 20;
 /// How many requests are under way beside the first.
 const AT_ONCE: usize = 8;
+/// How many pieces are being written to a file beside that.
+const WRITES_AT_ONCE: usize = 2;
+
+/// An object whose first piece the service has begun to give.
+struct Begun {
+    path: Path,
+    size: u64,
+    /// What is wanted of it.
+    wanted: Range<u64>,
+    /// None where nothing is wanted.
+    first: Option<GetResult>,
+    version: Option<String>,
+}
 
 pub(crate) async fn load(storage: &ObjectStorage, location: &Location, range: ByteRange) -> Result<Loaded> {
+    let Begun { path, size, wanted, first, version } = begin(storage, location, range).await?;
+    let Some(first) = first else { return Ok(Loaded::new(location, size, wanted, stream::empty())) };
+    let rest = pieces(first.range.end.min(wanted.end)..wanted.end);
+    let (storage, name) = (storage.clone(), location.clone());
+    let others = stream::iter(rest)
+        .map(move |piece| {
+            let (storage, path, name, version) = (storage.clone(), path.clone(), name.clone(), version.clone());
+            async move {
+                let failed = |error| error::of_reading("load", &name, error);
+                let found =
+                    get(&storage, &path, GetRange::Bounded(piece), version, &Watch::default()).await.map_err(failed)?;
+                found.bytes().await.map_err(failed)
+            }
+        })
+        .buffered(AT_ONCE);
+    let name = location.clone();
+    let first = first.into_stream().map_err(move |error| error::of_reading("load", &name, error));
+    Ok(Loaded::new(location, size, wanted, first.chain(others)))
+}
+
+/// Writes each piece where it belongs as soon as it is there, as long as nobody needs them in order.
+pub(crate) async fn load_into(
+    storage: &ObjectStorage,
+    location: &Location,
+    target: &TargetFile,
+    digests: DigestSet,
+) -> Result<Copied> {
+    if !digests.is_empty() {
+        return load(storage, location, ByteRange::All).await?.into_file(target, digests).await;
+    }
+    let Begun { path, size, first, version, .. } = begin(storage, location, ByteRange::All).await?;
+    let rest = pieces(first.as_ref().map_or(0, |first| first.range.end)..size).map(|range| (range, None));
+    let all = first.map(|first| (first.range.clone(), Some(first))).into_iter().chain(rest);
+    let loaded = stream::iter(all).map(async |(range, found)| {
+        let failed = |error| error::of_reading("load", location, error);
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let wanted = GetRange::Bounded(range.clone());
+                get(storage, &path, wanted, version.clone(), &Watch::default()).await.map_err(failed)?
+            }
+        };
+        let pieces: Vec<Bytes> = found.into_stream().map_err(failed).try_collect().await?;
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        if length as u64 == range.end - range.start {
+            return Ok((range.start, pieces));
+        }
+        let detail = format!("the service gave {length} bytes of {range:?}");
+        Err(Error::new(ErrorKind::Corrupt, "load", location, detail))
+    });
+    let failure = OnceLock::new();
+    let fail = |error| failure.set(error).unwrap_or_else(|_| ());
+    loaded
+        .buffer_unordered(AT_ONCE)
+        .scan((), |(), loaded| ready(loaded.map_err(fail).ok().filter(|_| failure.get().is_none())))
+        // Also after a failure it is waited for what is being written: the file may be used again.
+        .for_each_concurrent(WRITES_AT_ONCE, async |(mut offset, pieces)| {
+            let target = target.clone();
+            let written = unblock(move || {
+                pieces.iter().try_for_each(|piece| {
+                    target.write_at(piece, offset)?;
+                    offset += piece.len() as u64;
+                    Ok(())
+                })
+            });
+            written.await.unwrap_or_else(fail);
+        })
+        .await;
+    failure.into_inner().map_or_else(|| Ok(Copied::new(size, Digests::default())), Err)
+}
+
+async fn begin(storage: &ObjectStorage, location: &Location, range: ByteRange) -> Result<Begun> {
     let path = storage.path("load", location)?;
     // What is no range to a service, and the end of an object that may be large, need its size first.
     let first = match range {
@@ -34,7 +124,7 @@ pub(crate) async fn load(storage: &ObjectStorage, location: &Location, range: By
         Some(first) => {
             let watch = Watch::default();
             match get(storage, &path, first, None, &watch).await {
-                Ok(found) => return loaded(storage, location, range, found),
+                Ok(found) => return begun(path, location, range, found),
                 // There may be no such bytes, or the service has no such ranges.
                 Err(error) if watch.is_about_ranges() || is_about_ranges(storage, &error) => Some(error),
                 Err(error) => return Err(failed(error)),
@@ -44,14 +134,14 @@ pub(crate) async fn load(storage: &ObjectStorage, location: &Location, range: By
     let meta = storage.service.objects.head(&path).await.map_err(failed)?;
     let wanted = range.resolve(meta.size, location)?;
     if wanted.is_empty() {
-        return Ok(Loaded::new(location, meta.size, wanted, stream::empty()));
+        return Ok(Begun { path, size: meta.size, wanted, first: None, version: None });
     }
     if let (Some(error), false) = (refused, matches!(range, ByteRange::Last(_))) {
         return Err(failed(error));
     }
     let first = GetRange::Bounded(wanted.start..wanted.end.min(wanted.start + PIECE_BYTES));
     let found = get(storage, &path, first, meta.e_tag, &Watch::default()).await.map_err(failed)?;
-    loaded(storage, location, range, found)
+    begun(path, location, range, found)
 }
 
 /// Whether it may be the range that an error is about. Of another's client nothing more is known.
@@ -75,30 +165,14 @@ async fn get(
     storage.service.objects.get_opts(path, options).await
 }
 
-/// The bytes `range` of an object, the first of which `found` has.
-fn loaded(storage: &ObjectStorage, location: &Location, range: ByteRange, found: GetResult) -> Result<Loaded> {
+/// The object whose first bytes of `range` are those that were found.
+fn begun(path: Path, location: &Location, range: ByteRange, found: GetResult) -> Result<Begun> {
     let wanted = range.resolve(found.meta.size, location)?;
     if found.range.start != wanted.start {
         let detail = format!("the service gave other bytes than were asked for: from {} on", found.range.start);
-        return Err(Error::new(strongroom_storage::ErrorKind::Corrupt, "load", location, detail));
+        return Err(Error::new(ErrorKind::Corrupt, "load", location, detail));
     }
-    let (path, size, version) = (storage.path("load", location)?, found.meta.size, found.meta.e_tag.clone());
-    let rest = pieces(found.range.end.min(wanted.end)..wanted.end);
-    let (storage, name) = (storage.clone(), location.clone());
-    let others = stream::iter(rest)
-        .map(move |piece| {
-            let (storage, path, name, version) = (storage.clone(), path.clone(), name.clone(), version.clone());
-            async move {
-                let failed = |error| error::of_reading("load", &name, error);
-                let found =
-                    get(&storage, &path, GetRange::Bounded(piece), version, &Watch::default()).await.map_err(failed)?;
-                found.bytes().await.map_err(failed)
-            }
-        })
-        .buffered(AT_ONCE);
-    let name = location.clone();
-    let first = found.into_stream().map_err(move |error| error::of_reading("load", &name, error));
-    Ok(Loaded::new(location, size, wanted, first.chain(others)))
+    Ok(Begun { path, size: found.meta.size, wanted, version: found.meta.e_tag.clone(), first: Some(found) })
 }
 
 /// A range in pieces.

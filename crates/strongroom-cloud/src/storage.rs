@@ -11,8 +11,8 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use strongroom_storage::{
-    ByteRange, Capabilities, Error, ErrorKind, ExternalStorage, ListOptions, ListedObject, Listing, Loaded, Location,
-    Metadata, Result, Source, StoreOptions, Stored,
+    ByteRange, Capabilities, Copied, DigestSet, Error, ErrorKind, ExternalStorage, ListOptions, ListedObject, Listing,
+    Loaded, Location, Metadata, Result, Source, StoreOptions, Stored, TargetFile,
 };
 
 use crate::builder::ObjectStorageBuilder;
@@ -223,6 +223,10 @@ impl ExternalStorage for ObjectStorage {
 
     async fn load(&self, location: &Location, range: ByteRange) -> Result<Loaded> {
         download::load(self, location, range).await
+    }
+
+    async fn load_into(&self, location: &Location, target: &TargetFile, digests: DigestSet) -> Result<Copied> {
+        download::load_into(self, location, target, digests).await
     }
 
     async fn metadata(&self, location: &Location) -> Result<Metadata> {

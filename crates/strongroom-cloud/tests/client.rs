@@ -1,5 +1,6 @@
 //! What depends on the client's answers: large objects, answers that get lost, objects that change while they are read.
 
+use std::io::{Read, Seek};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +15,9 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use strongroom_cloud::ObjectStorage;
-use strongroom_storage::{ByteRange, Digest, DigestSet, ErrorKind, ExternalStorage, Location, Source, StoreOptions};
+use strongroom_storage::{
+    ByteRange, Digest, DigestSet, ErrorKind, ExternalStorage, Location, Source, StoreOptions, TargetFile,
+};
 
 /// A client whose first answers to requests that put something get lost, after the request or before it was done.
 #[derive(Debug, Default)]
@@ -150,6 +153,36 @@ async fn large_objects_are_sent_in_parts_and_read_in_pieces() {
     assert_eq!(left.len(), 2, "nothing unfinished is left: {left:?}");
     let name = Digest::of(&large).to_string();
     assert_eq!(storage.hexdigest(&at("a/new")).await.expect("hexdigest").len(), name.len() / 2);
+}
+
+#[tokio::test]
+async fn objects_of_any_size_are_loaded_into_a_file_with_and_without_digests() {
+    let storage = storage(&Arc::default());
+    for length in [0, 1, 8 << 20, (8 << 20) + 1, (33 << 20) + 5] {
+        let (location, whole) = (at(&format!("a/{length}")), content(length));
+        storage.store_bytes(&location, whole.clone()).await.expect("store");
+        for digests in [DigestSet::NONE, DigestSet::BLAKE3] {
+            let target = TargetFile::new(tempfile::tempfile().expect("a file"), "target");
+            let copied = storage.load_into(&location, &target, digests).await.expect("load");
+            assert_eq!((copied.size, copied.digests.blake3.is_some()), (length as u64, !digests.is_empty()));
+            let mut found = Vec::new();
+            let mut file = target.file();
+            file.rewind().and_then(|()| file.read_to_end(&mut found)).expect("read");
+            assert!(found == whole, "{length} bytes");
+        }
+    }
+    let target = TargetFile::new(tempfile::tempfile().expect("a file"), "target");
+    let error = storage.load_into(&at("a/none"), &target, DigestSet::NONE).await.expect_err("there is none");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Missing, "load"));
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_written_ends_the_loading() {
+    let storage = storage(&Arc::default());
+    storage.store_bytes(&at("a/b"), content(20 << 20)).await.expect("store");
+    let read_only = std::fs::File::open("/dev/null").expect("open");
+    let loaded = storage.load_into(&at("a/b"), &TargetFile::new(read_only, "target"), DigestSet::NONE).await;
+    assert_eq!(loaded.expect_err("it is not writable").operation(), "write");
 }
 
 #[tokio::test]
