@@ -108,12 +108,12 @@ async fn answer(objects: &Objects, request: Request<Incoming>) -> Answer {
         (&Method::HEAD, true) => read(objects, &name, &parts.headers, true),
         (&Method::PUT, true) => put(objects, &name, &parts, upload.map(|upload| (upload, &query)), body).await,
         (&Method::POST, true) => match upload {
-            None => xml(&xml::Begun { upload_id: objects.begin() }),
+            None => xml(&xml::Begun { upload_id: objects.begin(metadata(&parts.headers)) }),
             Some(upload) => {
                 // Parts are complete in the order of their numbers, which is the one that is asked for.
                 taken(body, false).await?;
-                let content = objects.end(upload).ok_or(StatusCode::NOT_FOUND)?;
-                let tag = objects.put(&name, content, HeaderMap::new(), parts.headers.contains_key(IF_NONE_MATCH));
+                let (content, metadata) = objects.end(upload).ok_or(StatusCode::NOT_FOUND)?;
+                let tag = objects.put(&name, content, metadata, parts.headers.contains_key(IF_NONE_MATCH));
                 xml(&xml::Tagged { tag: tag.ok_or(StatusCode::PRECONDITION_FAILED)? })
             }
         },
@@ -245,10 +245,7 @@ async fn put(
             objects.put_part(upload, number, content).ok_or(StatusCode::NOT_FOUND)?
         }
         None => {
-            let is_own = |name: &HeaderName| name.as_str().starts_with("x-amz-meta-");
-            let metadata = parts.headers.iter().filter(|(name, _)| is_own(name));
-            let metadata = metadata.map(|(name, value)| (name.clone(), value.clone())).collect();
-            let tag = objects.put(name, content, metadata, parts.headers.contains_key(IF_NONE_MATCH));
+            let tag = objects.put(name, content, metadata(&parts.headers), parts.headers.contains_key(IF_NONE_MATCH));
             tag.ok_or(StatusCode::PRECONDITION_FAILED)?
         }
     };
@@ -259,6 +256,13 @@ async fn put(
     let tag = HeaderValue::from_str(&tag).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     stored.headers_mut().insert(ETAG, tag);
     Ok(stored)
+}
+
+/// What a writer says of an object, to be said to readers.
+fn metadata(headers: &HeaderMap) -> HeaderMap {
+    let is_own = |name: &HeaderName| name.as_str().starts_with("x-amz-meta-");
+    let own = headers.iter().filter(|(name, _)| is_own(name));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What a request brings.

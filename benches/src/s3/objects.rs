@@ -86,6 +86,12 @@ pub struct Object {
     pub metadata: HeaderMap,
 }
 
+/// An object in parts that is not complete.
+struct Upload {
+    parts: BTreeMap<u32, Content>,
+    metadata: HeaderMap,
+}
+
 /// Some of the names, in order.
 #[derive(Default)]
 pub struct Page {
@@ -110,7 +116,7 @@ pub struct Objects(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     objects: BTreeMap<String, Object>,
-    uploads: HashMap<String, BTreeMap<u32, Content>>,
+    uploads: HashMap<String, Upload>,
     /// For tags and uploads that no other has.
     count: u64,
 }
@@ -182,22 +188,23 @@ impl Objects {
     }
 
     /// The name of an upload that has no parts yet.
-    pub fn begin(&self) -> String {
+    pub fn begin(&self, metadata: HeaderMap) -> String {
         let mut inner = self.inner();
         let upload = format!("upload-{}", inner.unique());
-        inner.uploads.insert(upload.clone(), BTreeMap::new());
+        inner.uploads.insert(upload.clone(), Upload { parts: BTreeMap::new(), metadata });
         upload
     }
 
     /// The tag of the part; `None` without such an upload.
     pub fn put_part(&self, upload: &str, number: u32, content: Content) -> Option<String> {
-        self.inner().uploads.get_mut(upload)?.insert(number, content);
+        self.inner().uploads.get_mut(upload)?.parts.insert(number, content);
         Some(format!("\"part-{number}\""))
     }
 
-    /// The parts, which there are no more then; `None` without such an upload.
-    pub fn end(&self, upload: &str) -> Option<Content> {
-        Some(Content::join(self.inner().uploads.remove(upload)?.into_values()))
+    /// What was uploaded, which is not there any more then; `None` without such an upload.
+    pub fn end(&self, upload: &str) -> Option<(Content, HeaderMap)> {
+        let Upload { parts, metadata } = self.inner().uploads.remove(upload)?;
+        Some((Content::join(parts.into_values()), metadata))
     }
 }
 
