@@ -86,7 +86,7 @@ pub(crate) async fn load_into(
         Err(Error::new(ErrorKind::Corrupt, "load", location, detail))
     });
     let failure = OnceLock::new();
-    let fail = |error| failure.set(error).unwrap_or_else(|_| ());
+    let fail = |error| failure.set(error).unwrap_or(());
     loaded
         .buffer_unordered(AT_ONCE)
         .scan((), |(), loaded| ready(loaded.map_err(fail).ok().filter(|_| failure.get().is_none())))

@@ -1,6 +1,7 @@
 //! Storing: small objects by one request, large ones in parts beside each other.
 
 use bytes::Bytes;
+use futures::stream::{iter, try_unfold};
 use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
@@ -8,7 +9,7 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload,
 };
 use strongroom_storage::{
-    ByteStream, Error, ErrorKind, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost,
+    Error, ErrorKind, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost,
 };
 
 use crate::error;
@@ -37,47 +38,34 @@ pub(crate) async fn store(
     storage.check_writable("store")?;
     let path = storage.path("store", location)?;
     let mut hasher = Hasher::new(options.digests);
-    let mut stream = source.into_stream().await?;
-    let single = if options.mode == StoreMode::Create { SINGLE_NEW_BYTES } else { SINGLE_BYTES };
-    let (mut pieces, mut size) = (Vec::new(), 0u64);
-    let mut is_large = false;
-    while let Some(piece) = stream.try_next().await? {
-        hasher.update(&piece);
+    let mut size = 0;
+    let mut stream = source.into_stream().await?.inspect_ok(|piece| {
+        hasher.update(piece);
         size += piece.len() as u64;
-        pieces.push(piece);
-        is_large = size > single as u64;
-        if is_large {
-            break;
-        }
+    });
+    let single = if options.mode == StoreMode::Create { SINGLE_NEW_BYTES } else { SINGLE_BYTES };
+    let (mut begin, mut begun) = (Vec::new(), 0);
+    while begun <= single {
+        let Some(piece) = stream.try_next().await? else { break };
+        begun += piece.len();
+        begin.push(piece);
     }
-    if !is_large {
-        let payload = PutPayload::from_iter(pieces);
-        match options.mode {
-            StoreMode::Create => create(storage, &path, location, payload).await?,
-            _ => replace(storage, &path, location, payload).await?,
+    match (begun > single, options.mode) {
+        (false, StoreMode::Create) => create(storage, &path, location, PutPayload::from_iter(begin)).await?,
+        (false, _) => replace(storage, &path, location, PutPayload::from_iter(begin)).await?,
+        (true, mode) => {
+            let whole = iter(begin).map(Ok).chain(stream);
+            if mode == StoreMode::Create {
+                let unfinished = storage.unfinished(&token()?)?;
+                send_parts(storage, &unfinished, location, whole).await?;
+                let copied = copy_new(storage, &unfinished, &path, location).await;
+                // What is left is in nobody's way.
+                storage.service.objects.delete(&unfinished).await.unwrap_or_default();
+                copied?;
+            } else {
+                send_parts(storage, &path, location, whole).await?;
+            }
         }
-        return Ok(Stored::new(location.clone(), size, hasher.finish()));
-    }
-    let begun = futures::stream::iter(pieces.into_iter().map(Ok)).chain(stream).boxed();
-    let already = size;
-    let mut seen = 0;
-    let mut look = |piece: &Bytes| {
-        // The first pieces were seen.
-        if seen >= already {
-            hasher.update(piece);
-            size += piece.len() as u64;
-        }
-        seen += piece.len() as u64;
-    };
-    if options.mode == StoreMode::Create {
-        let unfinished = storage.unfinished(&token()?)?;
-        send_parts(storage, &unfinished, location, begun, &mut look).await?;
-        let copied = copy_new(storage, &unfinished, &path, location).await;
-        // What is left is in nobody's way.
-        storage.service.objects.delete(&unfinished).await.unwrap_or_default();
-        copied?;
-    } else {
-        send_parts(storage, &path, location, begun, &mut look).await?;
     }
     Ok(Stored::new(location.clone(), size, hasher.finish()))
 }
@@ -176,14 +164,13 @@ async fn send_parts(
     storage: &ObjectStorage,
     path: &Path,
     location: &Location,
-    stream: ByteStream,
-    look: &mut (dyn FnMut(&Bytes) + Send),
+    stream: impl Stream<Item = Result<Bytes>> + Send + Unpin,
 ) -> Result<()> {
     let token = token()?;
     let options = PutMultipartOptions { attributes: written_by(&token), ..PutMultipartOptions::default() };
     let upload = storage.service.objects.put_multipart_opts(path, options).await;
     let mut upload = upload.map_err(|error| error::of_storing(location, error))?;
-    let sent = send(&mut *upload, location, stream, look).await;
+    let sent = send(&mut *upload, location, stream).await;
     if let Err(error) = sent {
         // Nothing of it was seen by anybody. What is left of it, rules of the bucket take away.
         upload.abort().await.unwrap_or_default();
@@ -201,17 +188,16 @@ async fn send_parts(
 async fn send(
     upload: &mut dyn MultipartUpload,
     location: &Location,
-    stream: ByteStream,
-    look: &mut (dyn FnMut(&Bytes) + Send),
+    stream: impl Stream<Item = Result<Bytes>> + Send + Unpin,
 ) -> Result<()> {
     let failed = |error| error::of_reading("store", location, error);
-    let parts = parts(stream.inspect_ok(look)).map_ok(|part| upload.put_part(part).map_err(failed));
+    let parts = parts(stream).map_ok(|part| upload.put_part(part).map_err(failed));
     parts.try_buffer_unordered(AT_ONCE).try_collect().await
 }
 
 /// What is to be sent, in the pieces in which it is sent.
 fn parts(stream: impl Stream<Item = Result<Bytes>> + Unpin) -> impl Stream<Item = Result<PutPayload>> {
-    futures::stream::try_unfold((stream, Bytes::new(), 0), |(mut stream, mut piece, count)| async move {
+    try_unfold((stream, Bytes::new(), 0), |(mut stream, mut piece, count)| async move {
         let size = PART_BYTES << (count / PARTS_OF_A_SIZE).min(16);
         let (mut part, mut missing) = (Vec::new(), size);
         while missing > 0 {
