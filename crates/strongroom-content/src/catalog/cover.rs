@@ -14,7 +14,7 @@ use strongroom_storage::{Error, Location, Result, Source};
 use super::Catalog;
 use super::index_file::IndexFile;
 use super::known::Known;
-use super::learn::{Packs, Unread};
+use super::learn::{Look, Unread};
 use super::merge::merge;
 use crate::nonce::Nonce;
 use crate::paths;
@@ -65,7 +65,7 @@ impl Catalog {
     /// Those of the backend. Without it, all is found that was found before.
     pub(crate) async fn tidy_up(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        self.list_and_read(Packs::Listed, Unread::PassOver).await?;
+        self.list_and_read(Look::Everywhere, Unread::PassOver).await?;
         let merged = self.add_index_file(Known::to_be_tidied).await?;
         self.backend.delete_all(&merged).await.unwrap_or_default();
         let idle: Vec<Location> = {
@@ -85,7 +85,7 @@ impl Catalog {
         let _turn = self.turn.lock().await;
         let files = self.list(paths::INDEX).await?;
         self.backend.delete_all(&files).await?;
-        self.list_and_read(Packs::Listed, Unread::PassOver).await.map(drop)
+        self.list_and_read(Look::Everywhere, Unread::PassOver).await.map(drop)
     }
 
     /// Writes an index file for what is in none, merged with those that `choose` takes, and returns these. Held is the turn.

@@ -23,9 +23,9 @@ pub(super) const SPAN_BLOCKS: usize = 256;
 /// request takes.
 const GAP_BLOCKS: usize = 64;
 const GAP_BLOCKS_LOCAL: usize = 1;
-/// How much of the end is read at first where each request is dear, in bytes: the directory of half a million records, or all
-/// of ten thousand.
-const TAIL_BYTES_FAR: u64 = 1 << 20;
+/// How much of the end is read at first where each request is dear, in bytes: the directory of a hundred thousand packs, or all of
+/// thirty thousand records.
+const TAIL_BYTES_FAR: u64 = 2 << 20;
 /// How many requests are sent at once.
 const READS_AT_ONCE: usize = 16;
 /// How many blocks are kept together in the cache, and read together where there is one: 256 KiB.

@@ -38,8 +38,10 @@ pub(super) struct Known {
     pub packs: PackNames,
     /// Whether they were listed. Otherwise they are those that were known, and those that index files name.
     pub all_listed: bool,
-    /// Whole files.
+    /// Whole files, as far as they were listed.
     pub files: HashMap<Digest, Vec<Nonce>>,
+    /// When they were last listed.
+    pub listed_files: Option<Duration>,
     /// Sizes of large objects that are there or were.
     pub sizes: HashSet<u64>,
     /// The whole files whose sizes are among them.
@@ -106,9 +108,13 @@ impl Known {
         covered
     }
 
-    /// Forgets what this handle has stored, because all that is there is about to be listed.
+    /// Forgets which packs this handle has stored, because all that are there are about to be listed.
     pub(super) fn begin_listing(&mut self) {
         self.new_packs.clear();
+    }
+
+    /// The same of whole files.
+    pub(super) fn begin_listing_files(&mut self) {
         self.new_files.clear();
     }
 
@@ -119,7 +125,6 @@ impl Known {
         &mut self,
         mut indexes: Indexes,
         (mut packs, all_listed): (PackNames, bool),
-        files: &[Location],
         now: Duration,
     ) -> Vec<Nonce> {
         indexes.retain(|nonce, _| !self.damaged.contains(nonce));
@@ -131,16 +136,21 @@ impl Known {
         self.all_listed = all_listed;
         self.packs = packs;
         self.packs.extend(&self.new_packs);
-        self.files.clear();
-        for (digest, nonce) in files.iter().filter_map(paths::whole_file_of).chain(std::mem::take(&mut self.new_files))
-        {
-            self.add_file(digest, nonce);
-        }
         self.learned = Some(now);
         let covered = self.choose();
         let Self { recent, packs, .. } = self;
         recent.retain(|pack| packs.contains(pack) && !covered.contains(pack));
         packs.iter().filter(|pack| !covered.contains(*pack) && !recent.contains(pack)).copied().collect()
+    }
+
+    /// Takes the whole files that were listed, and those that this handle has stored meanwhile.
+    pub(super) fn take_files(&mut self, listed: &[Location], now: Duration) {
+        self.files.clear();
+        for (digest, nonce) in listed.iter().filter_map(paths::whole_file_of).chain(std::mem::take(&mut self.new_files))
+        {
+            self.add_file(digest, nonce);
+        }
+        self.listed_files = Some(now);
     }
 
     pub(super) fn packs_in_no_index(&self) -> HashSet<Nonce> {

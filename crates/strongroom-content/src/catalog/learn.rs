@@ -30,13 +30,13 @@ const LISTS_ONE_IN: u8 = 64;
 /// How often index files are listed that go while they are read, because others merge them.
 const LISTINGS_MAX: usize = 4;
 
-/// Which packs are to be known.
+/// What is to be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packs {
-    /// All that are there.
-    Listed,
-    /// Those that index files name, if to list them would be many requests.
-    Named,
+pub(super) enum Look {
+    /// Index files, packs and whole files.
+    Everywhere,
+    /// Index files, and packs unless that would be many requests: then those are known that index files name.
+    Quickly,
 }
 
 /// What becomes of packs whose index can't be read.
@@ -60,16 +60,29 @@ impl Catalog {
         if fresh(&self.known()) {
             return Ok(());
         }
-        let mut chance = [0];
+        let mut look = Look::Everywhere;
         if self.backend.capabilities().is_bucket() {
+            let mut chance = [0];
             self.host.fill_random(&mut chance)?;
+            if chance[0] % LISTS_ONE_IN != 1 {
+                look = Look::Quickly;
+            }
         }
-        let packs = if chance[0] % LISTS_ONE_IN == 1 { Packs::Listed } else { Packs::Named };
-        for location in self.list_and_read(packs, Unread::PassOver).await? {
+        for location in self.list_and_read(look, Unread::PassOver).await? {
             session.saw(location);
         }
-        session.note_files_known();
+        if look == Look::Everywhere {
+            session.note_files_known();
+        }
         Ok(())
+    }
+
+    /// The same, of whole files as well.
+    pub(crate) async fn learn_with_files_for(&self, session: &Session) -> Result<()> {
+        self.learn_for(session).await?;
+        let now = self.host.monotonic();
+        let is_fresh = self.known().listed_files.is_some_and(|at| now.saturating_sub(at) < AGE_MAX);
+        if is_fresh { Ok(()) } else { self.list_files_for(session).await }
     }
 
     /// Tells `session` which whole files there are, unless it has been told, so that it can be said without asking again.
@@ -77,28 +90,41 @@ impl Catalog {
         if session.knows_files() {
             return Ok(());
         }
-        let listed = self.list(paths::FILES).await?;
-        let mut known = self.known();
-        for location in listed {
-            if let Some((digest, nonce)) = paths::whole_file_of(&location) {
-                known.add_file(digest, nonce);
-            }
+        let _turn = self.turn.lock().await;
+        if session.knows_files() {
+            return Ok(());
+        }
+        for location in self.list_files().await? {
             session.saw(location);
         }
         session.note_files_known();
         Ok(())
     }
 
+    /// Lists whole files. Held is the turn.
+    async fn list_files(&self) -> Result<Vec<Location>> {
+        let now = self.host.monotonic();
+        self.known().begin_listing_files();
+        let listed = self.list(paths::FILES).await?;
+        self.known().take_files(&listed, now);
+        Ok(listed)
+    }
+
     /// Learns everything anew, for a reader that did not find what it looked for.
     pub(crate) async fn learn(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        self.list_and_read(Packs::Listed, Unread::PassOver).await.map(drop)
+        self.list_and_read(Look::Everywhere, Unread::PassOver).await.map(drop)
     }
 
     /// Learns anew what few requests can tell, for a reader that looks there first. Returns whether that is everything.
     pub(crate) async fn learn_quickly(&self) -> Result<bool> {
         let _turn = self.turn.lock().await;
-        self.list_and_read(Packs::Named, Unread::PassOver).await?;
+        if !self.backend.capabilities().is_bucket() {
+            self.list_and_read(Look::Everywhere, Unread::PassOver).await?;
+            return Ok(true);
+        }
+        self.list_and_read(Look::Quickly, Unread::PassOver).await?;
+        self.list_files().await?;
         Ok(self.known().all_listed)
     }
 
@@ -108,27 +134,25 @@ impl Catalog {
     /// Also where an index can't be read now; the others are known all the same. One that is damaged is passed over.
     pub(crate) async fn learn_all(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        self.list_and_read(Packs::Listed, Unread::Fail).await.map(drop)
+        self.list_and_read(Look::Everywhere, Unread::Fail).await.map(drop)
     }
 
     /// Lists packs, files and index files, and reads the indexes that are new. Returns what packs and files there are.
     ///
     /// Index files are listed first: so what they name and the listing of packs has not is gone. Returned and known to be there is only
     /// what was listed.
-    pub(super) async fn list_and_read(&self, packs: Packs, unread: Unread) -> Result<Vec<Location>> {
+    pub(super) async fn list_and_read(&self, look: Look, unread: Unread) -> Result<Vec<Location>> {
         let now = self.host.monotonic();
         self.known().begin_listing();
         let indexes = self.open_indexes().await?;
-        let named = match packs {
-            Packs::Named if self.backend.capabilities().is_bucket() => named(&indexes),
-            _ => PackNames::default(),
-        };
+        let named = if look == Look::Quickly { named(&indexes) } else { PackNames::default() };
         let all_listed = named.len() <= NAMED_PACKS_MAX;
         let mut seen = if all_listed { self.list(paths::PACKS).await? } else { Vec::new() };
         let packs = if all_listed { seen.iter().filter_map(paths::pack_of).collect() } else { named };
-        let files = self.list(paths::FILES).await?;
-        let uncovered = self.known().take_listed(indexes, (packs, all_listed), &files, now);
-        seen.extend(files);
+        if look == Look::Everywhere {
+            seen.extend(self.list_files().await?);
+        }
+        let uncovered = self.known().take_listed(indexes, (packs, all_listed), now);
         self.tidy_cache().await;
         let mut failure = None;
         let mut tails = stream::iter(uncovered)

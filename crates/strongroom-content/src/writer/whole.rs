@@ -181,7 +181,7 @@ impl ContentWriter {
             Input::Path(file) => file.expected.as_ref().map(FileIdentity::size),
             Input::Stream(_) => return Ok(Kept::Not(input)),
         };
-        self.store.catalog.learn_for(&self.session).await?;
+        self.store.catalog.learn_with_files_for(&self.session).await?;
         // Where only chunks will do, chunks that are there are found one by one as well.
         let chunked = (look == Look::Both).then_some(self.store.descriptor.chunk_bytes);
         if let Some(size) = size
@@ -296,7 +296,7 @@ impl ContentWriter {
 
     /// A whole file of `size` bytes that can be relied on.
     pub(super) async fn find_file(&mut self, digest: &Digest, size: u64) -> Result<Option<Nonce>> {
-        self.store.catalog.learn_for(&self.session).await?;
+        self.store.catalog.learn_with_files_for(&self.session).await?;
         for nonce in self.store.catalog.files(digest) {
             if self.relies_on_file(paths::whole_file(digest, &nonce)?, size).await? {
                 return Ok(Some(nonce));
