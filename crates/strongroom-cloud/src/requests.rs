@@ -175,9 +175,13 @@ struct Limited {
 impl HttpService for Limited {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         if request.uri().host().is_some_and(|host| OF_THE_MACHINE.contains(&host)) {
-            let answer = self.client.execute(request).await;
-            // Where nothing answers at that address, this is no machine of a cloud; asking again would not help.
-            return answer.map_err(|error| HttpError::new(HttpErrorKind::Unknown, NoCredentials(error)));
+            // Where nothing answers at that address, this is no machine of a cloud, or it has no role; asking again would not help.
+            let cause = match self.client.execute(request).await {
+                Ok(answer) if answer.status().is_client_error() => format!("it answered {}", answer.status()).into(),
+                Ok(answer) => return Ok(answer),
+                Err(error) => error.into(),
+            };
+            return Err(HttpError::new(HttpErrorKind::Unknown, NoCredentials(cause)));
         }
         // The permit is for the answer's beginning: whoever does not read on must not hold up others.
         let _permit =
@@ -223,17 +227,17 @@ fn is_tried_again(answer: &HttpResponse) -> bool {
 
 /// No credentials are in the environment, and no service of this machine has any.
 #[derive(Debug)]
-pub(crate) struct NoCredentials(HttpError);
+pub(crate) struct NoCredentials(Box<dyn StdError + Send + Sync>);
 
 impl fmt::Display for NoCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing answers where machines of a cloud ask for credentials")
+        f.write_str("there are none where machines of a cloud ask for credentials")
     }
 }
 
 impl StdError for NoCredentials {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.0)
+        Some(&*self.0)
     }
 }
 

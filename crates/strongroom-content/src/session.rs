@@ -126,7 +126,7 @@ impl Session {
                 backend,
                 "it accepts the condition that an object be new and then replaces it all the same, so writers could overwrite \
                  each other's commits; use another service, open the store read-only, or if nobody else ever writes to it, as its single \
-                 writer (`single_writer=true`)",
+                 writer (`--single-writer`, or `single_writer=true`)",
             )
         }))
     }

@@ -1,6 +1,6 @@
 //! Making stores, checking them, digests.
 
-use crate::support::{Place, noise};
+use crate::support::{Place, Ran, noise};
 
 #[test]
 fn init_can_be_said_twice() {
@@ -79,6 +79,21 @@ fn what_is_no_store_is_said_to_be_none() {
     place.fails("-s folder/file init", 6, "folder/file");
     place.fails("-s s3://key:secret@bucket/prefix ls", 2, "credentials don't belong into a URL");
     place.fails("-s nosuch://x ls", 2, "the scheme is unknown");
+}
+
+/// Whether nothing answers where machines of a cloud ask for their role, or something that knows of none.
+#[test]
+fn who_has_no_credentials_for_a_bucket_is_told_where_they_go() {
+    let place = Place::new();
+    let mut command = place.command("-s s3://bucket/prefix ls".split(' '));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    let ran = Ran::new(command.output().expect("the command starts"), "without credentials".into());
+    ran.ends(
+        1,
+        "there are no credentials; set the environment variables of the service's own tools, such as AWS_ACCESS_KEY_ID",
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod index;
 mod kept;
 mod lagging;
 mod large;
+mod late;
 mod lists;
 mod local;
 mod many;

@@ -7,7 +7,9 @@ use futures::channel::oneshot;
 use futures::future::join_all;
 use futures::{FutureExt, StreamExt, stream};
 use strongroom_content::{CollectOptions, ContentConfig, ContentStorage, Layout, OpenOptions, PutOptions, Version};
-use strongroom_storage::{ByteRange, Error, ErrorKind, ExternalStorage, FileStorage, Source, StoreMode, StoreOptions};
+use strongroom_storage::{
+    ByteRange, Error, ErrorKind, ExternalStorage, FileStorage, Location, Source, StoreMode, StoreOptions,
+};
 use strongroom_testkit::{NonExclusiveStorage, Operation, RecordingStorage, TestHost};
 
 use crate::collector::{all_content, end_sessions, publish_list, remove, standing_sessions};
@@ -105,6 +107,17 @@ async fn tasks_at_the_same_time_share_a_session() {
     assert_eq!(files(&backend, "gc/").await, []);
 }
 
+/// The sessions that stand, once there are so many.
+async fn sessions(backend: &Backend, count: usize) -> Vec<Location> {
+    loop {
+        let standing = standing_sessions(backend).await;
+        if standing.len() >= count {
+            return standing;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_busy_handle_changes_its_session_after_ten_minutes() {
     let backend = memory();
@@ -112,38 +125,30 @@ async fn a_busy_handle_changes_its_session_after_ten_minutes() {
     let host = Arc::new(TestHost::new(1));
     let options = OpenOptions::default().with_host(host.clone());
     let store = ContentStorage::open(backend.clone(), options).await.expect("open");
-    let options = StoreOptions::default();
-    let (finish, finished) = oneshot::channel::<()>();
-    let source = Source::stream(stream::once(async move {
-        finished.await.expect("the test goes on");
-        Ok("late".into())
-    }));
-    let location = at("a/late");
-    let mut late = store.store(&location, source, &options).boxed();
-    assert!(futures::poll!(&mut late).is_pending());
-    let first = standing_sessions(&backend).await;
-    assert_eq!(first.len(), 1);
-
+    // A file that is stored until it is told to end.
+    let endless = |name: &str| {
+        let (end, ended) = oneshot::channel::<()>();
+        let source = Source::stream(stream::once(async move {
+            ended.await.expect("the test goes on");
+            Ok("late".into())
+        }));
+        let (store, location) = (store.clone(), at(name));
+        (end, tokio::spawn(async move { store.store(&location, source, &StoreOptions::default()).await }))
+    };
+    let (end_first, first_work) = endless("a/first");
+    let first = sessions(&backend, 1).await;
     store.store_bytes(&at("a/soon"), "1".into()).await.expect("store");
     assert_eq!(standing_sessions(&backend).await, first, "it is shared while it is young");
-    host.advance(Duration::from_secs(601));
-    let (finish_other, finished_other) = oneshot::channel::<()>();
-    let source = Source::stream(stream::once(async move {
-        finished_other.await.expect("the test goes on");
-        Ok("other".into())
-    }));
-    let location = at("a/other");
-    let mut other = store.store(&location, source, &options).boxed();
-    assert!(futures::poll!(&mut other).is_pending());
-    let both = standing_sessions(&backend).await;
-    assert_eq!(both.len(), 2);
 
-    finish.send(()).expect("it waits");
-    late.await.expect("store");
+    host.advance(Duration::from_secs(601));
+    let (end_second, second_work) = endless("a/second");
+    let both = sessions(&backend, 2).await;
+    end_first.send(()).expect("it waits");
+    first_work.await.expect("no panic").expect("store");
     let second: Vec<_> = both.into_iter().filter(|marker| !first.contains(marker)).collect();
     assert_eq!(standing_sessions(&backend).await, second);
-    finish_other.send(()).expect("it waits");
-    other.await.expect("store");
+    end_second.send(()).expect("it waits");
+    second_work.await.expect("no panic").expect("store");
     assert_eq!(files(&backend, "gc/").await, []);
 }
 

@@ -76,5 +76,10 @@ pub fn all_sprung(storage: &TrappedStorage) -> bool {
 
 /// The first thing that a writer does after it has published: it looks whether its session still stands.
 pub fn looks_whether_its_session_stands(operation: &Operation) -> bool {
-    matches!(operation, Operation::Exists { location } if location.as_str().ends_with(".session"))
+    match operation {
+        Operation::Exists { location } => location.as_str().ends_with(".session"),
+        // In a bucket.
+        Operation::List { prefix, .. } => prefix.len() > "gc/".len() && prefix.starts_with("gc/"),
+        _ => false,
+    }
 }
