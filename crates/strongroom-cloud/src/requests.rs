@@ -13,6 +13,8 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
     ReqwestConnector,
 };
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_RANGE;
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutBody;
 
@@ -193,7 +195,8 @@ impl HttpService for Limited {
             // An object's content is read on by whoever has asked for it.
             Ok(answer) if sort != Sort::Read || !answer.status().is_success() => whole(answer, sort).await,
             answer => answer,
-        };
+        }
+        .map(with_a_range_that_ends);
         watch.note(&answer);
         match answer {
             Ok(answer) if watch.0.once && is_tried_again(&answer) => {
@@ -213,6 +216,15 @@ impl HttpService for Limited {
             answer => answer,
         }
     }
+}
+
+/// The client adds one to the end of a range. Garage says of the last bytes of an empty object that they are all that can be counted.
+fn with_a_range_that_ends(mut answer: HttpResponse) -> HttpResponse {
+    let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    if range.is_some_and(|range| range.contains(&format!("-{}/", u64::MAX))) {
+        *answer.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+    }
+    answer
 }
 
 /// Whether the client would send it again after such an answer. By a conflict S3 means that somebody was writing at the same time, and
@@ -288,4 +300,21 @@ async fn within_time(request: HttpRequest, client: &HttpClient) -> Result<HttpRe
         Err(error) => HttpError::new(HttpErrorKind::Timeout, std::io::Error::other(error.to_string())),
     });
     Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_without_end_is_none() {
+        for (range, status) in
+            [("bytes 0-18446744073709551615/0", 416), ("bytes 0-18446744073709551614/5", 206), ("", 206)]
+        {
+            let mut answer = HttpResponse::new(bytes::Bytes::new().into());
+            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+            answer.headers_mut().insert(CONTENT_RANGE, range.parse().expect("a header"));
+            assert_eq!(with_a_range_that_ends(answer).status().as_u16(), status, "{range}");
+        }
+    }
 }

@@ -279,7 +279,9 @@ impl ExternalStorage for ObjectStorage {
             return Ok(Listing::of_all(objects.iter().filter_map(|meta| self.listed(meta)), options));
         };
         let prefix = format!("{}{}", self.prefix, options.prefix);
-        let after = options.start_after.as_ref().map(|after| format!("{}{after}", self.prefix));
+        // All of them come after what is before the prefix; Garage lists none then.
+        let after = options.start_after.as_ref().filter(|after| ***after > *options.prefix);
+        let after = after.map(|after| format!("{}{after}", self.prefix));
         let is_after = |name: &str| options.start_after.as_deref().is_none_or(|after| name > after);
         let mut listing = Listing::default();
         if !is_beginning(&prefix) {

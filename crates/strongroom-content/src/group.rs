@@ -26,6 +26,26 @@ struct Driven<R> {
     waiting: Arc<Waiting>,
 }
 
+impl<R> Driven<R> {
+    /// Nobody goes on with the work, and nothing that it holds is kept from others. Who is just driving it drops it afterwards.
+    fn give_up(&self) {
+        self.give_up.abort();
+        self.drop_if_given_up();
+    }
+
+    fn drop_if_given_up(&self) {
+        if !self.give_up.is_aborted() {
+            return;
+        }
+        let over = match self.work.try_lock() {
+            Ok(mut work) => work.take(),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        drop(over);
+    }
+}
+
 /// Who is to be woken when the work can go on: all of them, as any may have gone away or be busy.
 #[derive(Default)]
 struct Waiting {
@@ -95,6 +115,7 @@ impl<R: Clone> Future for Waiter<R> {
         let polled = running.poll_unpin(&mut Context::from_waker(&waker));
         let Poll::Ready(done) = polled else {
             drop(driven);
+            self.running.0.drop_if_given_up();
             if waiting.woken.load(Ordering::SeqCst) {
                 waiting.clone().wake();
             }
@@ -256,7 +277,7 @@ impl<T, R: Clone> Group<T, R> {
 impl<T, R: Clone> Drop for Group<T, R> {
     fn drop(&mut self) {
         if let Work::Begun(running) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            running.0.give_up.abort();
+            running.0.give_up();
         }
     }
 }
@@ -428,6 +449,27 @@ mod tests {
         // What was gathered meanwhile is still there.
         let next = join(&groups, 5);
         assert_eq!(groups.done(&next, sum).await, 7);
+    }
+
+    /// It may hold what others need: a turn, one of so many requests.
+    #[tokio::test]
+    async fn nothing_is_left_of_work_that_is_given_up() {
+        let groups = Sums::default();
+        let (kept, mut gone) = oneshot::channel::<()>();
+        let given_up = join(&groups, 1);
+        {
+            let waits = groups.done(&given_up, |_| {
+                async move {
+                    let _kept = kept;
+                    futures::future::pending().await
+                }
+                .boxed()
+            });
+            assert!(futures::poll!(std::pin::pin!(waits)).is_pending());
+        }
+        assert_eq!(gone.try_recv(), Ok(None), "it is held");
+        drop(given_up);
+        assert!(gone.try_recv().is_err(), "it is gone with what it held");
     }
 
     #[tokio::test]

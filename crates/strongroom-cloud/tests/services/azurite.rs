@@ -4,9 +4,8 @@ use std::sync::OnceLock;
 
 use strongroom_testkit::conformance_tests;
 
-use crate::large::check_created_once;
 use crate::server::Server;
-use crate::{Settings, content_on, node, place, settings};
+use crate::{Settings, content_on, further_tests, node, place, settings};
 
 /// The account that every emulator has, and its key, which is no secret.
 const ACCOUNT: &str = "devstoreaccount1";
@@ -17,14 +16,10 @@ const MAY_MAKE_CONTAINERS: &str =
 
 conformance_tests!(backend, async || place("az://test", reach()));
 conformance_tests!(content, async || content_on(place("az://test", reach())));
-
-#[tokio::test]
-async fn a_large_object_is_created_once() {
-    check_created_once(place("az://test", reach())).await;
-}
+further_tests!((async || place("az://test", reach())));
 
 /// What a client needs to know; `None`, with a word on stderr, if there can't be a server.
-fn reach() -> Option<Settings> {
+pub fn reach() -> Option<Settings> {
     static AZURITE: OnceLock<Option<Server>> = OnceLock::new();
     let server = AZURITE.get_or_init(|| {
         let packages = node::packages()?;

@@ -11,8 +11,7 @@ use strongroom_testkit::conformance_tests;
 
 use crate::cases::check_all_but;
 use crate::fake_gcs::{BUCKET, FakeGcs, TOKEN};
-use crate::large::check_created_once;
-use crate::{Settings, content_on, loopback, moto, place, settings};
+use crate::{Settings, content_on, further_tests, loopback, moto, place, settings};
 
 /// What moto overwrites.
 const CREATIONS: &[&str] = &[
@@ -28,11 +27,7 @@ const DROPPED_CREATIONS: &[&str] = &["promise_9_a_dropped_create_can_be_tried_ag
 
 conformance_tests!(backend, async || fake().await);
 conformance_tests!(content, async || content_on(fake().await));
-
-#[tokio::test]
-async fn a_large_object_is_created_once() {
-    check_created_once(fake().await).await;
-}
+further_tests!(fake);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn moto_keeps_all_but_creations() {
@@ -42,12 +37,12 @@ async fn moto_keeps_all_but_creations() {
 }
 
 /// What a client needs to know to reach a server.
-fn reach(url: &str) -> Settings {
+pub fn reach(url: &str) -> Settings {
     settings([("google_base_url", url), ("google_bearer_token", TOKEN), ("google_allow_http", "true")])
 }
 
 /// A fake of its own, which ends with the place.
-async fn fake() -> Place {
+pub async fn fake() -> Place {
     let fake = Arc::new(FakeGcs::default());
     let answer = move |request| {
         let fake = Arc::clone(&fake);

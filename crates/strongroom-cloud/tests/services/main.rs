@@ -4,10 +4,13 @@
 
 mod azurite;
 mod cases;
+mod collection;
 mod fake_gcs;
 mod gcs;
 mod large;
 mod loopback;
+mod manager;
+mod matrix;
 mod moto;
 mod node;
 #[path = "../../../../tests/python/mod.rs"]
@@ -43,14 +46,39 @@ fn place(bucket: &str, settings: Option<Settings>) -> Place {
     })
 }
 
+/// What stores and workflows do with a service, besides what its backend and a content store there promise.
+macro_rules! further_tests {
+    ($place:expr) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_large_object_is_created_once() {
+            crate::large::check_created_once($place().await).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn what_nothing_needs_is_collected_beside_writers() {
+            crate::collection::check_collection($place().await).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn units_of_a_workflow_exchange_files() {
+            crate::manager::check_manager($place().await, $place().await).await;
+        }
+    };
+}
+use further_tests;
+
 /// A content store there.
 fn content_on(place: Place) -> Place {
+    content_with(place, OpenOptions::default)
+}
+
+fn content_with(place: Place, options: fn() -> OpenOptions) -> Place {
     let below = Arc::new(place);
     Place::new(move || {
         let below = Arc::clone(&below);
         async move {
-            let (config, options) = (ContentConfig::default(), OpenOptions::default());
-            Ok(Arc::new(ContentStorage::create(below.open().await?, config, options).await?) as _)
+            let config = ContentConfig::default();
+            Ok(Arc::new(ContentStorage::create(below.open().await?, config, options()).await?) as _)
         }
     })
 }

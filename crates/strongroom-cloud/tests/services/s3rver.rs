@@ -19,7 +19,7 @@ use crate::{node, place, settings};
 type Backend = Arc<dyn ExternalStorage>;
 
 /// A server with a folder for its data; `None`, with a word on stderr, if there can't be one.
-fn start() -> Option<(Server, TempDir)> {
+pub fn start() -> Option<(Server, TempDir)> {
     let packages = node::packages()?;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let command = |port: u16| {
@@ -32,7 +32,7 @@ fn start() -> Option<(Server, TempDir)> {
     Some((Server::start(command, "/test"), folder))
 }
 
-fn bucket(server: &Server) -> Place {
+pub fn bucket(server: &Server) -> Place {
     let url = server.url();
     let settings = settings([
         ("aws_access_key_id", "S3RVER"),

@@ -59,7 +59,7 @@ fn random_operations_on_a_content_store_agree_with_a_map() {
 }
 
 /// A server of its own, which ends with the place.
-async fn place() -> Place {
+pub async fn place() -> Place {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::create_dir(folder.path().join(BUCKET)).expect("make a bucket");
     let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder is there"));
