@@ -1,7 +1,7 @@
 //! S3 as it should not be: s3rver accepts the condition that an object be new, and overwrites it all the same.
 //!
 //! More is not tried here, because it breaks more: it takes the last bytes of an object for its first ones, which the client finds out;
-//! and where a listing is folded it sees no folders that have only folders in them, so that namespaces are not found.
+//! where a listing is folded it sees no folders that have only folders in them, so that namespaces are not found; and it ends at some names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::{node, place, settings};
 type Backend = Arc<dyn ExternalStorage>;
 
 /// A server with a folder for its data; `None`, with a word on stderr, if there can't be one.
-pub fn start() -> Option<(Server, TempDir)> {
+fn start() -> Option<(Server, TempDir)> {
     let packages = node::packages()?;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let command = |port: u16| {
@@ -32,7 +32,7 @@ pub fn start() -> Option<(Server, TempDir)> {
     Some((Server::start(command, "/test"), folder))
 }
 
-pub fn bucket(server: &Server) -> Place {
+fn bucket(server: &Server) -> Place {
     let url = server.url();
     let settings = settings([
         ("aws_access_key_id", "S3RVER"),
