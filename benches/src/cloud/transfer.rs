@@ -122,7 +122,10 @@ impl Transfer {
             }
             By::Hash => self.timed(|_| hash(&self.file))?,
         };
-        println!("{}", serde_json::to_string(&Needed { sample, memory_bytes: memory::peak_bytes()? })?);
+        // What is sent out of memory is not ours.
+        let sent = if self.way == Way::Store && self.at == At::Memory { self.size } else { 0 };
+        let memory_bytes = memory::peak_bytes()?.saturating_sub(sent);
+        println!("{}", serde_json::to_string(&Needed { sample, memory_bytes })?);
         Ok(())
     }
 

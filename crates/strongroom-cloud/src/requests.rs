@@ -4,10 +4,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http_body_util::BodyExt;
+use futures::{FutureExt, stream};
+use http_body_util::{BodyExt, StreamBody};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
@@ -16,7 +18,7 @@ use object_store::client::{
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_RANGE;
 use tokio::sync::Semaphore;
-use tower_http::timeout::TimeoutBody;
+use tokio::time::Instant;
 
 /// How long it is waited for an answer, beside the time for what is sent; and between two pieces of one.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -295,16 +297,66 @@ async fn within_time(request: HttpRequest, client: &HttpClient) -> Result<HttpRe
     let sending = Duration::from_secs(request.body().content_length() as u64 / SLOWEST);
     let answer = tokio::time::timeout(silence + sending, client.execute(request)).await;
     let (parts, body) = answer.map_err(|error| HttpError::new(HttpErrorKind::Timeout, error))??.into_parts();
-    let body = TimeoutBody::new(SILENCE, body).map_err(|error| match error.downcast::<HttpError>() {
-        Ok(error) => *error,
-        Err(error) => HttpError::new(HttpErrorKind::Timeout, std::io::Error::other(error.to_string())),
+    Ok(HttpResponse::from_parts(parts, until_silent(body, SILENCE)))
+}
+
+/// A body that is given up when nothing more of it comes for so long, or up to twice as long: that costs less than to look at the clock
+/// for each part of it.
+fn until_silent(mut body: HttpResponseBody, silence: Duration) -> HttpResponseBody {
+    let (mut over, mut has_come) = (Box::pin(tokio::time::sleep(silence)), false);
+    let frames = stream::poll_fn(move |context| {
+        if let Poll::Ready(frame) = body.frame().poll_unpin(context) {
+            has_come = true;
+            return Poll::Ready(frame);
+        }
+        while over.poll_unpin(context).is_ready() {
+            if !std::mem::take(&mut has_come) {
+                let error = std::io::Error::other(format!("nothing more came for {} s", silence.as_secs()));
+                return Poll::Ready(Some(Err(HttpError::new(HttpErrorKind::Timeout, error))));
+            }
+            over.as_mut().reset(Instant::now() + silence);
+        }
+        Poll::Pending
     });
-    Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
+    HttpResponseBody::new(StreamBody::new(frames))
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
+    use hyper::body::Frame;
+
     use super::*;
+
+    /// A body of which a part comes every `pause`, `count` times, and then nothing.
+    fn slow(pause: Duration, count: usize) -> HttpResponseBody {
+        let parts = stream::iter(0..count).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, HttpError>(Frame::data(bytes::Bytes::from_static(b"part")))
+        });
+        HttpResponseBody::new(StreamBody::new(parts.chain(stream::pending())))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_given_up_when_nothing_more_comes_and_not_because_it_takes_long() {
+        let begun = Instant::now();
+        let mut body = until_silent(slow(SILENCE - Duration::from_secs(1), 100), SILENCE);
+        for _ in 0..100 {
+            assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+        }
+        let last = begun.elapsed();
+        assert!(last > 90 * SILENCE);
+        let error = body.frame().await.expect("an end").expect_err("it is none that is good");
+        assert_eq!(error.kind(), HttpErrorKind::Timeout);
+        let silent = begun.elapsed() - last;
+        assert!(silent >= SILENCE && silent <= 2 * SILENCE, "{silent:?}");
+        // Who reads slowly himself has what came meanwhile.
+        let mut body = until_silent(slow(Duration::ZERO, 3), SILENCE);
+        for _ in 0..3 {
+            tokio::time::sleep(10 * SILENCE).await;
+            assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
+        }
+    }
 
     #[test]
     fn a_range_without_end_is_none() {

@@ -1,15 +1,19 @@
 //! Storing: small objects by one request, large ones in parts beside each other.
 
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::{iter, try_unfold};
-use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, CopyMode, CopyOptions, Error as ClientError, GetOptions, MultipartUpload, ObjectStoreExt,
     PutMode, PutMultipartOptions, PutOptions, PutPayload,
 };
 use strongroom_storage::{
-    Error, ErrorKind, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost,
+    Error, ErrorKind, Hasher, Host, Location, Result, Source, StoreMode, StoreOptions, Stored, SystemHost, unblock,
 };
 
 use crate::error;
@@ -20,6 +24,8 @@ use crate::storage::ObjectStorage;
 const SINGLE_BYTES: usize = 8 << 20;
 /// What must be new as well, up to this one: in parts it would take a copy at the end.
 const SINGLE_NEW_BYTES: usize = 64 << 20;
+/// The digest of less than this is computed at once.
+const SMALL_BYTES: usize = 128 << 10;
 /// The size of the first parts, in bytes. Services take 10,000 at most.
 const PART_BYTES: usize = 8 << 20;
 /// After so many parts they become twice as large.
@@ -88,8 +94,8 @@ async fn create(storage: &ObjectStorage, path: &Path, location: &Location, paylo
         let watch = Watch::once();
         let mut options = PutOptions { mode: PutMode::Create, attributes: written_by(&token), ..PutOptions::default() };
         options.extensions.insert(watch.clone());
-        let error = match storage.service.objects.put_opts(path, payload.clone(), options).await {
-            Ok(_) => return Ok(()),
+        let error = match put(storage, path, payload.clone(), options).await? {
+            Ok(()) => return Ok(()),
             Err(ClientError::AlreadyExists { .. } | ClientError::Precondition { .. }) => {
                 // Also the first time: who stands between may have sent it twice.
                 let is_own = writer(storage, path, location).await?.is_some_and(|writer| writer == token);
@@ -111,8 +117,7 @@ async fn replace(storage: &ObjectStorage, path: &Path, location: &Location, payl
     let watch = Watch::default();
     let mut options = PutOptions::default();
     options.extensions.insert(watch.clone());
-    let put = storage.service.objects.put_opts(path, payload, options).await;
-    put.map(drop).map_err(|error| {
+    put(storage, path, payload, options).await?.map_err(|error| {
         let error = error::of_storing(location, error);
         let is_known = storage.service.requests.is_some();
         let may_have_happened = match error.kind() {
@@ -191,8 +196,36 @@ async fn send(
     stream: impl Stream<Item = Result<Bytes>> + Send + Unpin,
 ) -> Result<()> {
     let failed = |error| error::of_reading("store", location, error);
-    let parts = parts(stream).map_ok(|part| upload.put_part(part).map_err(failed));
-    parts.try_buffer_unordered(AT_ONCE).try_collect().await
+    let sent = parts(stream).map_ok(|part| {
+        let sent = upload.put_part(part);
+        async move { begun_elsewhere(sent).await?.map_err(failed) }
+    });
+    sent.try_buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn put(
+    storage: &ObjectStorage,
+    path: &Path,
+    payload: PutPayload,
+    options: PutOptions,
+) -> Result<std::result::Result<(), ClientError>> {
+    let (objects, path) = (Arc::clone(&storage.service.objects), path.clone());
+    let is_small = payload.content_length() < SMALL_BYTES;
+    let put = async move { objects.put_opts(&path, payload, options).await.map(drop) };
+    if is_small { Ok(put.await) } else { begun_elsewhere(put.boxed()).await }
+}
+
+/// Asks a request for the first time on a thread where that may take its time: it begins with the digest of all that it sends, by which
+/// it is signed.
+async fn begun_elsewhere<T: Send + 'static>(mut request: BoxFuture<'static, T>) -> Result<T> {
+    let begun = unblock(move || {
+        let polled = request.poll_unpin(&mut Context::from_waker(Waker::noop()));
+        Ok((polled, request))
+    });
+    match begun.await? {
+        (Poll::Ready(outcome), _) => Ok(outcome),
+        (Poll::Pending, request) => Ok(request.await),
+    }
 }
 
 /// What is to be sent, in the pieces in which it is sent.
