@@ -213,7 +213,7 @@ impl Batch {
         }
         let store = self.store.clone();
         let mut membership = store.sessions.join().await?;
-        let result = self.commit_within(&store, &mut membership).await;
+        let result = store.packer.driving(Box::pin(self.commit_within(&store, &mut membership))).await;
         membership.leave().await;
         result
     }

@@ -162,12 +162,15 @@ impl Inner {
     /// Makes sure in a session of the content of all that `changes` put.
     async fn secure_puts(self: &Arc<Self>, session: &Arc<Session>, changes: &mut [Change]) -> Result<()> {
         let mut writer = ContentWriter::new(self.clone(), session.clone());
-        for change in changes {
-            if let Action::Put(object) = &mut change.action {
-                object.content = writer.secure(&object.content).await?;
+        let secured = async {
+            for change in changes {
+                if let Action::Put(object) = &mut change.action {
+                    object.content = writer.secure(&object.content).await?;
+                }
             }
-        }
-        writer.finish().await
+            writer.finish().await
+        };
+        self.packer.driving(Box::pin(secured)).await
     }
 }
 

@@ -145,6 +145,8 @@ struct State<T, R: Clone> {
     /// The group that takes more work.
     open: Option<Arc<Group<T, R>>>,
     running: Option<Running<R>>,
+    /// Begun with beside that, and not over.
+    begun: Vec<Running<R>>,
 }
 
 /// Work that is done together, for as long as somebody holds it.
@@ -157,7 +159,7 @@ enum Work<T, R: Clone> {
 
 impl<T, R: Clone> Default for Groups<T, R> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { open: None, running: None }) }
+        Self { state: Mutex::new(State { open: None, running: None, begun: Vec::new() }) }
     }
 }
 
@@ -189,8 +191,32 @@ impl<T, R: Clone + Send + Sync + 'static> Groups<T, R> {
     /// Begins with a group now, beside what is under way. Nothing more joins it.
     pub(crate) fn begin(&self, group: &Arc<Group<T, R>>, begin: impl FnOnce(T) -> BoxFuture<'static, R>) {
         close(&mut self.state(), group);
+        let running = group.begin(begin);
         // Asked once, the backend works while those who wait for it do something else.
-        drop(group.begin(begin).outcome().now_or_never());
+        drop(running.outcome().now_or_never());
+        let mut state = self.state();
+        state.begun.retain(|begun| !begun.is_over());
+        if !running.is_over() {
+            state.begun.push(running);
+        }
+    }
+
+    /// Does `work`, and meanwhile drives what was begun with, which may hold what `work` needs to go on.
+    pub(crate) async fn driving<X>(&self, mut work: impl Future<Output = X> + Unpin) -> X {
+        let mut driven: Vec<Waiter<R>> = Vec::new();
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(done) = work.poll_unpin(context) {
+                return Poll::Ready(done);
+            }
+            for begun in &self.state().begun {
+                if !driven.iter().any(|waiter| Arc::ptr_eq(&waiter.running.0, &begun.0)) {
+                    driven.push(begun.outcome());
+                }
+            }
+            driven.retain_mut(|waiter| waiter.poll_unpin(context).is_pending());
+            Poll::Pending
+        })
+        .await
     }
 
     /// Waits until a group is done; begins with it when what is under way is over.
@@ -470,6 +496,25 @@ mod tests {
         assert_eq!(gone.try_recv(), Ok(None), "it is held");
         drop(given_up);
         assert!(gone.try_recv().is_err(), "it is gone with what it held");
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_with_goes_on_while_something_is_done_that_needs_it_to() {
+        let groups = Sums::default();
+        let (over, is_over) = oneshot::channel();
+        let full = join(&groups, 1);
+        groups.begin(&full, |numbers| {
+            async move {
+                tokio::task::yield_now().await;
+                over.send(()).expect("somebody waits");
+                numbers.iter().sum()
+            }
+            .boxed()
+        });
+        let mut alone = is_over;
+        assert!(futures::poll!(&mut alone).is_pending(), "nobody drives it");
+        groups.driving(alone).await.expect("it is over");
+        assert_eq!(groups.done(&full, sum).await, 1);
     }
 
     #[tokio::test]

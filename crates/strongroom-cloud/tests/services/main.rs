@@ -2,6 +2,7 @@
 //!
 //! A module for each server says what it is good for, and what it does not keep. Each is started once, and ends with this process.
 
+mod at_once;
 mod azurite;
 mod cases;
 mod collection;

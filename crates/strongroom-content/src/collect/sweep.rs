@@ -188,7 +188,7 @@ impl Collection<'_> {
                 self.delete(done, report).await?;
             }
         };
-        let copied = copied.await;
+        let copied = self.store.packer.driving(Box::pin(copied)).await;
         self.store.sessions.end(&session).await;
         copied
     }

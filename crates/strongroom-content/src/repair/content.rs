@@ -35,7 +35,7 @@ impl Repair<'_> {
             }
             writer.finish().await
         };
-        let mended = mended.await;
+        let mended = self.store.packer.driving(Box::pin(mended)).await;
         // A hint that could not be written costs a later reader a little time.
         self.store.catalog.cover(&session).await.unwrap_or_default();
         // Whether it stood until now does not matter: what was stored is needed by names that stand already, and no collector

@@ -53,7 +53,7 @@ impl Sync<'_> {
     /// Brings the namespaces of a round over.
     pub(super) async fn finish(&self, round: Round, report: &mut SyncReport) -> Result<()> {
         let mut membership = self.to.sessions.join().await?;
-        let finished = self.finish_within(round, &mut membership, report).await;
+        let finished = self.to.packer.driving(Box::pin(self.finish_within(round, &mut membership, report))).await;
         membership.leave().await;
         finished
     }

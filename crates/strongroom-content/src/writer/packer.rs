@@ -117,6 +117,12 @@ impl Packer {
         self.groups.done(pack, |builder| self.store(builder)).await
     }
 
+    /// Does `work`, and meanwhile goes on with full packs. On a local backend they go on by themselves. Elsewhere each holds one of so many
+    /// requests, which `work` may wait for.
+    pub(crate) async fn driving<T>(&self, work: BoxFuture<'_, T>) -> T {
+        if self.backend.capabilities().local { work.await } else { self.groups.driving(work).await }
+    }
+
     fn store(&self, builder: PackBuilder) -> BoxFuture<'static, Result<Location>> {
         let (backend, catalog) = (self.backend.clone(), self.catalog.clone());
         let keys = builder.records().iter().map(|record| (record.kind, record.digest)).collect();
