@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use object_store::Error as ClientError;
 use strongroom_storage::{Error, ErrorKind, Location};
 
-use crate::requests::{NoCredentials, Refused};
+use crate::requests::{NoCredentials, OF_THE_MACHINE, Refused};
 
 const NO_BUCKET: &str = "there is no such bucket; make it with the service's own tools, or name another";
 const DENIED: &str = "the service denies it to these credentials; ask whoever gives permissions for the bucket";
@@ -51,7 +51,7 @@ pub(crate) fn of(operation: &'static str, subject: &str, error: ClientError) -> 
             (ErrorKind::Unsupported, "the service can't do it")
         }
         ClientError::UnknownConfigurationKey { .. } => (ErrorKind::Invalid, "an option is unknown to this service"),
-        error if cause::<NoCredentials>(error).is_some() => (
+        error if cause::<NoCredentials>(error).is_some() || is_of_the_machine(error) => (
             ErrorKind::Denied,
             "there are no credentials; set the environment variables of the service's own tools, such as AWS_ACCESS_KEY_ID",
         ),
@@ -62,6 +62,12 @@ pub(crate) fn of(operation: &'static str, subject: &str, error: ClientError) -> 
         },
     };
     Error::new(kind, operation, subject, detail).with_source(error)
+}
+
+/// Whether it came of a request for the credentials of the machine's role, which may have none.
+fn is_of_the_machine(error: &ClientError) -> bool {
+    let text = error.to_string();
+    OF_THE_MACHINE.iter().any(|host| text.contains(&format!("http://{host}/")))
 }
 
 fn cause<Cause: StdError + 'static>(error: &ClientError) -> Option<&Cause> {

@@ -27,7 +27,7 @@ const SILENCE_OF_A_COPY: Duration = Duration::from_secs(300);
 /// A request that sends more slowly is given up, in bytes a second.
 const SLOWEST: u64 = 128 << 10;
 /// Where the clouds' machines ask for the credentials of their roles.
-const OF_THE_MACHINE: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
+pub(crate) const OF_THE_MACHINE: [&str; 2] = ["169.254.169.254", "metadata.google.internal"];
 
 /// How many requests were sent, by what services charge for. What was sent again counts again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,13 +179,9 @@ struct Limited {
 impl HttpService for Limited {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         if request.uri().host().is_some_and(|host| OF_THE_MACHINE.contains(&host)) {
-            // Where nothing answers at that address, this is no machine of a cloud, or it has no role; asking again would not help.
-            let cause = match self.client.execute(request).await {
-                Ok(answer) if answer.status().is_client_error() => format!("it answered {}", answer.status()).into(),
-                Ok(answer) => return Ok(answer),
-                Err(error) => error.into(),
-            };
-            return Err(HttpError::new(HttpErrorKind::Unknown, NoCredentials(cause)));
+            let answer = self.client.execute(request).await;
+            // Where nothing answers at that address, this is no machine of a cloud; asking again would not help.
+            return answer.map_err(|error| HttpError::new(HttpErrorKind::Unknown, NoCredentials(error)));
         }
         // The permit is for the answer's beginning: whoever does not read on must not hold up others.
         let _permit =
@@ -241,17 +237,17 @@ fn is_tried_again(answer: &HttpResponse) -> bool {
 
 /// No credentials are in the environment, and no service of this machine has any.
 #[derive(Debug)]
-pub(crate) struct NoCredentials(Box<dyn StdError + Send + Sync>);
+pub(crate) struct NoCredentials(HttpError);
 
 impl fmt::Display for NoCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there are none where machines of a cloud ask for credentials")
+        f.write_str("nothing answers where machines of a cloud ask for credentials")
     }
 }
 
 impl StdError for NoCredentials {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.0)
+        Some(&self.0)
     }
 }
 

@@ -87,11 +87,14 @@ impl<T, R: Clone + Send + Sync + 'static> Groups<T, R> {
             if let Poll::Ready(done) = work.poll_unpin(context) {
                 return Poll::Ready(done);
             }
-            for begun in &self.state().begun {
+            let mut state = self.state();
+            state.begun.retain(|begun| !begun.is_over());
+            for begun in &state.begun {
                 if !driven.iter().any(|waiter| waiter.waits_for(begun)) {
                     driven.push(begun.outcome());
                 }
             }
+            drop(state);
             driven.retain_mut(|waiter| waiter.poll_unpin(context).is_pending());
             Poll::Pending
         })

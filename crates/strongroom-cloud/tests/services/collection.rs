@@ -13,7 +13,7 @@ use strongroom_testkit::conformance::Place;
 /// What was superseded so long ago may go, and who says nothing for so long is given up.
 const GRACE: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(10);
-/// So many units are stored before, and so many meanwhile; all but each third are removed.
+/// So many units are stored at first, of which all but each third are removed.
 const UNITS: u64 = 6;
 /// How each unit is kept, and how large it is.
 const KINDS: [(Layout, usize); 3] = [(Layout::Auto, 3000), (Layout::Chunked, 1_500_000), (Layout::Whole, 40_000)];
