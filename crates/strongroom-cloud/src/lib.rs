@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod checksum;
 mod download;
 mod error;
 mod requests;

@@ -20,6 +20,8 @@ use reqwest::header::CONTENT_RANGE;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::checksum::{Checksum, Garbled};
+
 /// How long it is waited for an answer, beside the time for what is sent; and between two pieces of one.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Services copy by themselves, and may be silent for so long.
@@ -160,24 +162,29 @@ impl Sort {
 
 /// Makes the clients whose requests are counted and limited together.
 #[derive(Debug)]
-pub(crate) struct Connector(pub Arc<Requests>);
+pub(crate) struct Connector {
+    pub requests: Arc<Requests>,
+    pub checksum: Checksum,
+}
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let client = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Limited { requests: Arc::clone(&self.0), client }))
+        let (requests, checksum) = (Arc::clone(&self.requests), self.checksum.clone());
+        Ok(HttpClient::new(Limited { requests, checksum, client }))
     }
 }
 
 #[derive(Debug)]
 struct Limited {
     requests: Arc<Requests>,
+    checksum: Checksum,
     client: HttpClient,
 }
 
 #[async_trait]
 impl HttpService for Limited {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         if request.uri().host().is_some_and(|host| OF_THE_MACHINE.contains(&host)) {
             let answer = self.client.execute(request).await;
             // Where nothing answers at that address, this is no machine of a cloud; asking again would not help.
@@ -187,6 +194,7 @@ impl HttpService for Limited {
         let _permit =
             self.requests.permits.acquire().await.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         let sort = Sort::of(&request);
+        self.checksum.add(&mut request).await?;
         self.requests.count(sort);
         let watch = request.extensions().get::<Watch>().cloned().unwrap_or_default();
         let answer = match within_time(request, &self.client).await {
@@ -256,6 +264,9 @@ async fn whole(answer: HttpResponse, sort: Sort) -> Result<HttpResponse, HttpErr
     let (parts, body) = answer.into_parts();
     let body = body.bytes().await.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
     let status = parts.status.as_u16();
+    if let Some(garbled) = Garbled::of(&body).filter(|_| sort == Sort::Write && status == 400) {
+        return Err(HttpError::new(HttpErrorKind::Interrupted, garbled));
+    }
     let is_refused = match sort {
         Sort::List => matches!(status, 401 | 403 | 404),
         // The answer is that each of them was done or not.

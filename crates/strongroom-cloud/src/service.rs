@@ -13,6 +13,7 @@ use strongroom_storage::{Error, ErrorKind, Result};
 use url::Url;
 
 use crate::builder::ObjectStorageBuilder;
+use crate::checksum::{AzureSigner, Checksum};
 use crate::requests::{Connector, Requests};
 
 /// Longer than any request; what takes too long is found out by `requests`, which knows how much a request sends.
@@ -89,10 +90,9 @@ pub(crate) fn open(asked: &ObjectStorageBuilder) -> Result<(Service, String)> {
     // Whoever has installed another provider for this process has chosen it.
     rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
     let requests = Requests::new(asked.requests_at_once);
-    let connector = Connector(Arc::clone(&requests));
     let settings = [("timeout".to_string(), NO_TIMEOUT.to_string())].into_iter().chain(asked.settings.iter().cloned());
     let refuse = |detail: String| Error::new(ErrorKind::Invalid, "open", shown(&asked.url), detail);
-    let made = client(&target, asked.retries.of_the_client(), connector, settings).map_err(|error| {
+    let made = client(&target, asked.retries.of_the_client(), &requests, settings).map_err(|error| {
         let detail = match &error {
             object_store::Error::UnknownConfigurationKey { key, .. } => format!("the service has no setting {key:?}"),
             _ => "settings and environment do not say enough to reach the service, or contradict themselves".into(),
@@ -107,12 +107,13 @@ pub(crate) fn open(asked: &ObjectStorageBuilder) -> Result<(Service, String)> {
 fn client(
     target: &Target,
     retry: RetryConfig,
-    connector: Connector,
+    requests: &Arc<Requests>,
     settings: impl Iterator<Item = (String, String)>,
 ) -> object_store::Result<Option<Service>> {
     /// Sets all that is given.
     macro_rules! set_all {
-        ($builder:expr) => {{
+        ($builder:expr, $checksum:expr) => {{
+            let connector = Connector { requests: Arc::clone(requests), checksum: $checksum };
             let mut builder = $builder.with_retry(retry).with_http_connector(connector);
             for (key, value) in settings {
                 builder = builder.with_config(key.to_lowercase().parse()?, value);
@@ -123,27 +124,34 @@ fn client(
     Ok(Some(match target.url.scheme() {
         "s3" | "s3a" => {
             let builder = AmazonS3Builder::from_env().with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
-            let builder = set_all!(builder).with_bucket_name(&target.bucket);
+            let builder = set_all!(builder, Checksum::Signed).with_bucket_name(&target.bucket);
             check_encrypted(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), "AWS", |key| {
                 builder.get_config_value(&AmazonS3ConfigKey::Client(key))
             })?;
             Service::of(builder.build()?)
         }
-        "gs" => Service::of(set_all!(GoogleCloudStorageBuilder::from_env()).with_bucket_name(&target.bucket).build()?),
+        "gs" => {
+            let builder = set_all!(GoogleCloudStorageBuilder::from_env(), Checksum::Google);
+            Service::of(builder.with_bucket_name(&target.bucket).build()?)
+        }
         "az" | "azure" | "abfs" | "abfss" => {
-            let builder = set_all!(MicrosoftAzureBuilder::from_env()).with_container_name(&target.bucket);
+            let signer = AzureSigner::default();
+            let builder = set_all!(MicrosoftAzureBuilder::from_env(), Checksum::Azure(signer.clone()));
+            let builder = builder.with_container_name(&target.bucket);
             check_encrypted(builder.get_config_value(&AzureConfigKey::Endpoint), "AZURE", |key| {
                 builder.get_config_value(&AzureConfigKey::Client(key))
             })?;
-            Service::of(match target.account() {
+            let client = match target.account() {
                 Some(account) => builder.with_account(account).build()?,
                 None => builder.build()?,
-            })
+            };
+            signer.set(client.credentials());
+            Service::of(client)
         }
         "http" | "https" => {
             let mut root = target.url.clone();
             root.set_path("");
-            let builder = set_all!(HttpBuilder::new().with_config("allow_http".parse()?, "true"));
+            let builder = set_all!(HttpBuilder::new().with_config("allow_http".parse()?, "true"), Checksum::Signed);
             Service { is_web: true, ..Service::plain(Arc::new(builder.with_url(root).build()?)) }
         }
         _ => return Ok(None),

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::Mutex;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
+use crc_fast::CrcAlgorithm::Crc32Iscsi;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
@@ -27,6 +30,7 @@ const GENERATION: &str = "x-goog-generation";
 const IF_GENERATION: &str = "x-goog-if-generation-match";
 const COPY_SOURCE: &str = "x-goog-copy-source";
 const METADATA: &str = "x-goog-meta-";
+const HASH: &str = "x-goog-hash";
 /// Parts but the last have at least so many bytes.
 const PART_MIN_BYTES: usize = 5 << 20;
 const PAGE_MAX: usize = 1000;
@@ -92,6 +96,9 @@ impl State {
     fn answer(&mut self, method: &Method, path: &str, query: &Query, headers: &HeaderMap, body: Bytes) -> Answer {
         let name = object_of(path.trim_start_matches('/'))?;
         let upload = query.get("uploadId");
+        if headers.get(HASH).is_some_and(|told| told != &*hash(&body)) {
+            return Err((StatusCode::BAD_REQUEST, "BadDigest"));
+        }
         match (method.as_str(), name) {
             ("GET", None) => self.list(query),
             ("GET" | "HEAD", Some(name)) => self.objects.get(&name).ok_or(ABSENT)?.give(headers),
@@ -160,6 +167,10 @@ impl State {
         let get = |key: &str| query.get(key).map(String::as_str);
         let (prefix, token) = (get("prefix").unwrap_or_default(), get("continuation-token"));
         let max = get("max-keys").map_or(Ok(PAGE_MAX), |max| max.parse().map_err(|_| BAD))?.min(PAGE_MAX);
+        if get("start-after").is_some_and(|after| after < prefix) {
+            // Not what the service does but Garage, with which clients of this protocol have to live too.
+            return Ok(xml("<ListBucketResult></ListBucketResult>"));
+        }
         let (mut text, mut count, mut last) = (String::new(), 0, None);
         for (name, object) in self.objects.range(prefix.to_string()..) {
             let Some(rest) = name.strip_prefix(prefix) else { break };
@@ -234,6 +245,12 @@ fn object_of(path: &str) -> Result<Option<String>, Refusal> {
     let rest = path.strip_prefix(BUCKET).ok_or((StatusCode::NOT_FOUND, "NoSuchBucket"))?;
     let name = percent_decode_str(rest.trim_start_matches('/')).decode_utf8().map_err(|_| BAD)?;
     Ok((!name.is_empty()).then(|| name.into()))
+}
+
+/// What a client says that knows what it sends.
+fn hash(content: &[u8]) -> String {
+    let sum = u32::try_from(crc_fast::checksum(Crc32Iscsi, content)).expect("32 bits");
+    format!("crc32c={}", BASE64_STANDARD.encode(sum.to_be_bytes()))
 }
 
 fn with<const N: usize>(headers: [(&'static str, String); N]) -> Response<Full<Bytes>> {

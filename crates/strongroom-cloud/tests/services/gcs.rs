@@ -3,11 +3,13 @@
 //! On a fake of ours everything is kept: so the client, and what we believe of the service, agree. On moto, which knows only S3 but is
 //! not ours, all is kept for which the two services have the same words; it overwrites what should be new by Google's.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::service::service_fn;
 use strongroom_testkit::conformance::Place;
 use strongroom_testkit::conformance_tests;
+use tokio::task::JoinSet;
 
 use crate::cases::check_all_but;
 use crate::fake_gcs::{BUCKET, FakeGcs, TOKEN};
@@ -43,11 +45,16 @@ pub fn reach(url: &str) -> Settings {
 
 /// A fake of its own, which ends with the place.
 pub async fn fake() -> Place {
+    let (address, server) = serve().await;
+    place(&format!("gs://{BUCKET}"), Some(reach(&format!("http://{address}")))).with_guard(server)
+}
+
+/// Where one serves, until the other value is dropped.
+pub async fn serve() -> (SocketAddr, JoinSet<()>) {
     let fake = Arc::new(FakeGcs::default());
     let answer = move |request| {
         let fake = Arc::clone(&fake);
         async move { fake.answer(request).await }
     };
-    let (address, server) = loopback::serve(service_fn(answer)).await;
-    place(&format!("gs://{BUCKET}"), Some(reach(&format!("http://{address}")))).with_guard(server)
+    loopback::serve(service_fn(answer)).await
 }

@@ -7,6 +7,7 @@ mod azurite;
 mod cases;
 mod collection;
 mod fake_gcs;
+mod garbled;
 mod gcs;
 mod large;
 mod loopback;

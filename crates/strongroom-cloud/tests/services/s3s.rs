@@ -19,7 +19,7 @@ use strongroom_testkit::model;
 use crate::cases::check_all_but;
 use crate::{content_on, loopback};
 
-const BUCKET: &str = "test";
+pub const BUCKET: &str = "test";
 /// What is about requests beside each other.
 const RACES: &[&str] = &[
     "promise_1_readers_see_whole_objects_while_they_are_overwritten",
@@ -60,13 +60,19 @@ fn random_operations_on_a_content_store_agree_with_a_map() {
 
 /// A server of its own, which ends with the place.
 pub async fn place() -> Place {
+    let (address, guard) = serve().await;
+    let open = move || std::future::ready(Ok(Arc::new(storage(address)) as _));
+    Place::new(open).with_guard(guard)
+}
+
+/// Where it serves, until the other value is dropped.
+pub async fn serve() -> (SocketAddr, impl Send + 'static) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::create_dir(folder.path().join(BUCKET)).expect("make a bucket");
     let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder is there"));
     service.set_auth(SimpleAuth::from_single("key", "secret"));
     let (address, server) = loopback::serve(service.build()).await;
-    let open = move || std::future::ready(Ok(Arc::new(storage(address)) as _));
-    Place::new(open).with_guard((server, folder))
+    (address, (server, folder))
 }
 
 /// It does not wait long before it tries again: what it gets `500` for is there to stay, or is over at once.
