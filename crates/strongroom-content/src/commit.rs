@@ -160,7 +160,7 @@ impl Inner {
     }
 
     /// Makes sure in a session of the content of all that `changes` put.
-    async fn secure_puts(self: &Arc<Self>, session: &Arc<Session>, changes: &mut [Change]) -> Result<()> {
+    pub(crate) async fn secure_puts(self: &Arc<Self>, session: &Arc<Session>, changes: &mut [Change]) -> Result<()> {
         let mut writer = ContentWriter::new(self.clone(), session.clone());
         let secured = async {
             for change in changes {

@@ -138,12 +138,15 @@ impl Inner {
         self.durable.make_sure(state.runs.iter().map(|run| run.location().clone())).await?;
         let mut writer = ContentWriter::new(self.clone(), session.clone());
         let mut entries = state.entries("").await?;
-        while let Some(entry) = State::next_object(&mut entries, "").await? {
-            if let Some(object) = &entry.object {
-                writer.secure(&object.content).await?;
+        let secured = async {
+            while let Some(entry) = State::next_object(&mut entries, "").await? {
+                if let Some(object) = &entry.object {
+                    writer.secure(&object.content).await?;
+                }
             }
-        }
-        writer.finish().await
+            writer.finish().await
+        };
+        self.packer.driving(Box::pin(secured)).await
     }
 
     async fn commit_tag<'a>(

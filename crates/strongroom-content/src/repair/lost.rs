@@ -7,13 +7,12 @@ use strongroom_storage::{ErrorKind, Result};
 
 use super::{Dropped, Repair};
 use crate::commit::Reliance;
-use crate::entry::{Entry, Object};
+use crate::entry::Entry;
 use crate::names::{Action, Change, Expected, LogName, State};
 use crate::namespace::Namespace;
 use crate::session::Membership;
 use crate::verify::ContentHealth;
 use crate::version::Version;
-use crate::writer::ContentWriter;
 
 /// What is lost in one namespace.
 pub(super) struct Lost {
@@ -107,13 +106,7 @@ impl Repair<'_> {
         mut changes: Vec<Change>,
     ) -> Result<Vec<Dropped>> {
         let session = membership.session().clone();
-        let mut writer = ContentWriter::new(self.store.clone(), session.clone());
-        for change in &mut changes {
-            if let Action::Put(Object { content, .. }) = &mut change.action {
-                *content = writer.secure(content).await?;
-            }
-        }
-        writer.finish().await?;
+        self.store.secure_puts(&session, &mut changes).await?;
         let info = self.store.commit_info("repair", "repair: content that is lost for good is dropped")?;
         let log = LogName::Namespace(namespace);
         let published = self.store.commit(membership, Reliance::on_content(&session), &log, changes, &info).await?;
