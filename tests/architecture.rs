@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("strongroom-workflow", &["strongroom-storage"]),
     ("strongroom", &["strongroom-storage", "strongroom-content", "strongroom-cloud", "strongroom-workflow"]),
     ("strongroom-cli", &["strongroom"]),
+    ("strongroom-python", &["strongroom"]),
     ("strongroom-testkit", &["strongroom-storage"]),
     ("strongroom-bench", &["strongroom"]),
     ("strongroom-fuzz", &["strongroom", "strongroom-testkit"]),
@@ -38,6 +39,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("rustls", &["strongroom-cloud"]),
     ("cacache", &["strongroom-bench"]),
     ("nix", &["strongroom-bench"]),
+    ("pyo3", &["strongroom-python"]),
     ("arbitrary", &["strongroom-fuzz"]),
 ];
 

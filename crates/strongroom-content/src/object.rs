@@ -1,13 +1,14 @@
 //! Objects as they are found: by name, by name at a version, or by digest.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use strongroom_storage::{
-    ByteRange, Copied, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, Loaded, LocalPath, Location, Result,
-    TargetFile, unblock,
+    ByteRange, Copied, Digest, DigestSet, Digests, Error, ErrorKind, Hasher, LoadOptions, Loaded, LocalPath, Location,
+    NewFile, Result, TargetFile, unblock,
 };
 
 use crate::chunk::{CHUNK_BYTES, LIST_BODY_EXTRA_BYTES, List};
@@ -190,6 +191,19 @@ impl ObjectRef {
             }
             _ => error,
         }
+    }
+
+    /// Writes all of it to the local file `path`, in a folder that is there: what
+    /// [`load_path`](strongroom_storage::ExternalStorage::load_path) does for a location.
+    ///
+    /// # Errors
+    /// Those of [`load_into`](Self::load_into) and of `load_path`.
+    pub async fn load_path(&self, path: &Path, options: &LoadOptions) -> Result<Copied> {
+        let file = NewFile::create(path).await?;
+        let copied = self.load_into(file.target(), options.needed_digests()).await?;
+        options.check(&self.location, &copied)?;
+        file.publish(options).await?;
+        Ok(copied)
     }
 
     /// Writes all of it into `target`, verified. Digests besides BLAKE3 are those on record, or computed.

@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream, ReadyChunks};
 use futures::{FutureExt, StreamExt};
 
 pub use reader::Reader;
-pub use runtime::wait;
+pub use runtime::{spawn, wait};
 
 use crate::digest::{DigestSet, Digests};
 use crate::error::{Error, Result};

@@ -123,6 +123,8 @@ impl DigestSet {
     pub const BLAKE3: Self = Self { blake3: true, md5: false, sha256: false };
     /// MD5 only.
     pub const MD5: Self = Self { blake3: false, md5: true, sha256: false };
+    /// SHA-256 only.
+    pub const SHA256: Self = Self { blake3: false, md5: false, sha256: true };
     /// All of them.
     pub const ALL: Self = Self { blake3: true, md5: true, sha256: true };
 

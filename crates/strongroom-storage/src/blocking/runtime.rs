@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::AbortHandle;
 
 /// More threads than this bring nothing: blocking work has threads of its own, and the caller's thread runs the future.
 const MAX_WORKERS: usize = 8;
@@ -42,6 +43,13 @@ where
         Ok(output) => output,
         Err(panic) => resume_unwind(panic),
     })
+}
+
+/// Begins `future` on the runtime that [`wait`] waits on, and returns at once; by what it returns it can be given up.
+///
+/// In a program that ends, it ends where it is.
+pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    SHARED.of_process(std::process::id()).spawn(future).abort_handle()
 }
 
 /// The runtime of this process. A fork has the memory of its parent's runtime but not the threads, and needs another one.
@@ -96,6 +104,18 @@ mod tests {
     #[test]
     fn a_future_that_is_waited_for_can_wait_itself() {
         assert_eq!(wait(async { wait(async { wait(crate::unblock(|| Ok(7))) }) }).expect("no error"), 7);
+    }
+
+    #[test]
+    fn what_is_begun_goes_on_by_itself_until_it_is_given_up() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        let never = spawn(std::future::pending());
+        spawn(async move { done.send(crate::unblock(|| Ok(7)).await.expect("no error")).expect("somebody waits") });
+        assert_eq!(is_done.recv().expect("an answer"), 7);
+        never.abort();
+        while !never.is_finished() {
+            thread::yield_now();
+        }
     }
 
     #[test]

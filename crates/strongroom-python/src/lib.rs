@@ -1,0 +1,43 @@
+//! The native part of the Python package `strongroom`: it takes arguments, calls the front door, and gives results.
+//!
+//! What users see are the Python files beside this crate; nothing here has a name that is theirs to use. Every call gives an
+//! [`Operation`](operation::Operation), which Python waits for or goes on without.
+
+mod batch;
+mod bytes;
+mod convert;
+mod error;
+mod listing;
+mod object;
+mod operation;
+mod reader;
+mod snapshot;
+mod source;
+mod storage;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _strongroom {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::batch::{Batch, Receipt};
+    #[pymodule_export]
+    use crate::listing::Listing;
+    #[pymodule_export]
+    use crate::object::{Commit, Metadata};
+    #[pymodule_export]
+    use crate::operation::{Operation, Task};
+    #[pymodule_export]
+    use crate::reader::{LocalPath, Reader};
+    #[pymodule_export]
+    use crate::snapshot::Snapshot;
+    #[pymodule_export]
+    use crate::storage::Storage;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

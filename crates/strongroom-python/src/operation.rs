@@ -1,0 +1,110 @@
+//! A call that Python waits for, or goes on without.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, poll};
+use pyo3::BoundObject;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use strongroom::{Result, blocking};
+use tokio::task::AbortHandle;
+
+use crate::error;
+
+/// How often it is looked whether Ctrl-C was pressed meanwhile.
+const SIGNALS: Duration = Duration::from_millis(100);
+
+/// What came of a call, still to become a Python object.
+type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
+/// A call that has not begun.
+#[pyclass(frozen, module = "strongroom._strongroom")]
+pub struct Operation(Mutex<Option<BoxFuture<'static, Result<Outcome>>>>);
+
+impl Operation {
+    pub fn new<T: Send + 'static>(
+        work: impl Future<Output = Result<T>> + Send + 'static,
+        give: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+    ) -> Self {
+        let work = work.map(|done| done.map(|value| Box::new(move |py: Python<'_>| give(py, value)) as Outcome));
+        Self(Mutex::new(Some(work.boxed())))
+    }
+
+    /// One whose outcome is `None`.
+    pub fn of_nothing(work: impl Future<Output = Result<()>> + Send + 'static) -> Self {
+        Self::new(work, |py, ()| Ok(py.None()))
+    }
+
+    /// One whose outcome Python has a type of its own for.
+    pub fn of<T>(work: impl Future<Output = Result<T>> + Send + 'static) -> Self
+    where
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        Self::new(work, |py, value| Ok(value.into_pyobject(py).map_err(Into::into)?.into_any().unbind()))
+    }
+
+    fn take(&self) -> PyResult<BoxFuture<'static, Result<Outcome>>> {
+        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        work.ok_or_else(|| PyRuntimeError::new_err("this operation was begun already"))
+    }
+}
+
+#[pymethods]
+impl Operation {
+    /// Does it, while this thread waits; other threads of Python go on. Ctrl-C ends it.
+    fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let work = self.take()?;
+        let outcome = py.detach(|| blocking::wait(until_interrupted(work)))?;
+        outcome.map_err(error::raised)?(py)
+    }
+
+    /// Begins it, and calls `done(value, None)` or `done(None, exception)` at its end, on any thread.
+    fn start(&self, done: Py<PyAny>) -> PyResult<Task> {
+        let work = self.take()?;
+        let task = blocking::spawn(async move {
+            let outcome = work.await;
+            // A program that ends has nobody any more who could be told.
+            let told = Python::try_attach(|py| {
+                let (value, error) = match outcome.map_err(error::raised).and_then(|give| give(py)) {
+                    Ok(value) => (value, py.None()),
+                    Err(error) => (py.None(), error.into_value(py).into_any()),
+                };
+                if let Err(error) = done.call1(py, (value, error)) {
+                    error.write_unraisable(py, None);
+                }
+            });
+            told.unwrap_or_default();
+        });
+        Ok(Task(task))
+    }
+}
+
+/// A call that was begun.
+#[pyclass(frozen, module = "strongroom._strongroom")]
+pub struct Task(AbortHandle);
+
+#[pymethods]
+impl Task {
+    /// Gives it up: nothing half is left of it, and what it had done stays.
+    fn cancel(&self) {
+        self.0.abort();
+    }
+}
+
+async fn until_interrupted<T>(work: BoxFuture<'static, T>) -> PyResult<T> {
+    let mut work = pin!(work);
+    if let Poll::Ready(outcome) = poll!(&mut work) {
+        return Ok(outcome);
+    }
+    loop {
+        match tokio::time::timeout(SIGNALS, &mut work).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(_) => Python::attach(|py| py.check_signals())?,
+        }
+    }
+}

@@ -1,0 +1,533 @@
+//! A storage or a store, by its URL.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt;
+use pyo3::prelude::*;
+use strongroom::{
+    ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, ListOptions, LoadOptions, ObjectRef,
+    OpenOptions, PutOptions, Result, Source, StoreOptions, blocking,
+};
+
+use crate::batch::Batch;
+use crate::convert::{self, Name};
+use crate::listing::Listing;
+use crate::object::{Commit, Metadata};
+use crate::operation::Operation;
+use crate::reader::{LocalPath, Reader};
+use crate::{bytes, error, snapshot, source};
+
+/// How a storage is opened, and opened again in another process.
+#[derive(Clone)]
+struct Opening {
+    url: String,
+    content: Option<ContentOpening>,
+}
+
+#[derive(Clone)]
+struct ContentOpening {
+    /// Made with this if it is not there.
+    config: Option<ContentConfig>,
+    author: String,
+    cache: Option<String>,
+    content_cache_bytes: u64,
+    single_writer: bool,
+}
+
+impl Opening {
+    async fn open(self) -> Result<Opened> {
+        let storage = strongroom::open_storage(&self.url)?;
+        let Some(content) = self.content else { return Ok(Opened::Plain(storage)) };
+        let mut options = OpenOptions::default()
+            .with_author(content.author)
+            .with_content_cache(content.content_cache_bytes)
+            .with_single_writer(content.single_writer);
+        if let Some(cache) = content.cache {
+            options = options.with_cache(strongroom::open_storage(&cache)?);
+        }
+        Ok(Opened::Content(match content.config {
+            Some(config) => ContentStorage::create(storage, config, options).await?,
+            None => ContentStorage::open(storage, options).await?,
+        }))
+    }
+}
+
+#[derive(Clone)]
+pub enum Opened {
+    Plain(Arc<dyn ExternalStorage>),
+    Content(ContentStorage),
+}
+
+impl Opened {
+    pub fn external(&self) -> Arc<dyn ExternalStorage> {
+        match self {
+            Self::Plain(storage) => Arc::clone(storage),
+            Self::Content(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// The object of that name in a content store; a plain storage has names only. `operation` is what it is looked for for.
+    async fn object(&self, operation: &'static str, name: Name) -> Result<Found> {
+        let named = |subject: &str, error: Error| {
+            if error.operation() == "find" { error.in_operation(operation, subject) } else { error }
+        };
+        Ok(match (self, name) {
+            (Self::Content(store), Name::Location(location)) => {
+                Found::Object(store.find(&location).await.map_err(|error| named(location.as_str(), error))?)
+            }
+            (Self::Content(store), Name::Digest(digest)) => {
+                Found::Object(store.find_digest(&digest).await.map_err(|error| named(&digest, error))?)
+            }
+            (Self::Plain(storage), Name::Location(location)) => Found::Plain(Arc::clone(storage), location),
+            (Self::Plain(_), Name::Digest(digest)) => {
+                let detail = "objects are found by digest in a content store only (strongroom.open)";
+                return Err(Error::new(ErrorKind::Unsupported, "find", digest, detail));
+            }
+        })
+    }
+}
+
+enum Found {
+    Object(ObjectRef),
+    Plain(Arc<dyn ExternalStorage>, strongroom::Location),
+}
+
+/// A storage or a store.
+#[pyclass(frozen, module = "strongroom._strongroom")]
+pub struct Storage {
+    opening: Opening,
+    /// By which process it was opened.
+    opened: Mutex<(u32, Opened)>,
+}
+
+impl Storage {
+    fn new(opening: Opening, opened: Opened) -> Self {
+        Self { opening, opened: Mutex::new((std::process::id(), opened)) }
+    }
+
+    /// Handles of a parent process have connections, threads and locks that this one has not.
+    pub fn opened(&self, py: Python<'_>) -> PyResult<Opened> {
+        let process = std::process::id();
+        {
+            let (by, opened) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            if *by == process {
+                return Ok(opened.clone());
+            }
+        }
+        let opening = self.opening.clone();
+        let opened = py.detach(|| blocking::wait(opening.open())).map_err(error::raised)?;
+        let mut known = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != process {
+            // The parent's is never dropped: it would wait for what the parent does.
+            std::mem::forget(std::mem::replace(&mut *known, (process, opened)));
+        }
+        Ok(known.1.clone())
+    }
+
+    pub fn content(&self, py: Python<'_>) -> PyResult<ContentStorage> {
+        match self.opened(py)? {
+            Opened::Content(store) => Ok(store),
+            Opened::Plain(_) => Err(snapshot::only_content(&self.opening.url)),
+        }
+    }
+}
+
+/// How something is put, in Python's words.
+#[derive(FromPyObject)]
+pub struct Putting {
+    #[pyo3(item)]
+    mode: String,
+    #[pyo3(item)]
+    durable: bool,
+    #[pyo3(item)]
+    digests: Vec<String>,
+    #[pyo3(item)]
+    layout: Option<String>,
+    #[pyo3(item)]
+    attributes: Option<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Putting {
+    /// For content stores.
+    pub fn options(self) -> PyResult<PutOptions> {
+        let options = PutOptions::default()
+            .with_mode(convert::mode(&self.mode)?)
+            .with_digests(convert::digest_set(&self.digests)?)
+            .with_attributes(convert::attributes(self.attributes)?);
+        Ok(match self.layout {
+            Some(layout) => options.with_layout(convert::layout(&layout)?),
+            None => options,
+        })
+    }
+
+    /// For all storages, where it says nothing that only content stores know.
+    fn plain(&self) -> PyResult<Option<StoreOptions>> {
+        let mode = convert::mode(&self.mode)?;
+        let options = StoreOptions::default()
+            .with_mode(mode)
+            .with_durability(convert::durability(self.durable))
+            .with_digests(convert::digest_set(&self.digests)?);
+        Ok((self.layout.is_none() && self.attributes.is_none()).then_some(options))
+    }
+}
+
+#[pymethods]
+impl Storage {
+    /// A plain storage.
+    #[staticmethod]
+    fn open_plain(url: String) -> Operation {
+        let opening = Opening { url, content: None };
+        Operation::of(async move { Ok(Self::new(opening.clone(), opening.open().await?)) })
+    }
+
+    /// A content store, made if `config` is given and it is not there.
+    #[staticmethod]
+    #[pyo3(signature = (url, config, author, cache, content_cache_bytes, single_writer))]
+    fn open_content(
+        url: String,
+        config: Option<Config>,
+        author: String,
+        cache: Option<String>,
+        content_cache_bytes: u64,
+        single_writer: bool,
+    ) -> PyResult<Operation> {
+        let config = config.map(Config::read).transpose()?;
+        let content = Some(ContentOpening { config, author, cache, content_cache_bytes, single_writer });
+        let opening = Opening { url, content };
+        Ok(Operation::of(async move {
+            let opened = opening.clone().open().await?;
+            // Whoever opens it again finds it.
+            let content = opening.content.map(|content| ContentOpening { config: None, ..content });
+            Ok(Self::new(Opening { content, ..opening }, opened))
+        }))
+    }
+
+    #[getter]
+    fn url(&self) -> &str {
+        &self.opening.url
+    }
+
+    /// The local folder that it is in, if it is in one.
+    #[getter]
+    fn local_root(&self) -> PyResult<Option<PathBuf>> {
+        strongroom::local_root(&self.opening.url).map_err(error::raised)
+    }
+
+    fn store_bytes(
+        &self,
+        py: Python<'_>,
+        location: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyAny>,
+        how: Putting,
+    ) -> PyResult<Operation> {
+        self.store(py, location, Source::bytes(bytes::taken(data)?), how)
+    }
+
+    fn store_path(
+        &self,
+        py: Python<'_>,
+        location: &Bound<'_, PyAny>,
+        path: PathBuf,
+        how: Putting,
+    ) -> PyResult<Operation> {
+        self.store(py, location, Source::path(path), how)
+    }
+
+    /// From an iterator of `bytes`.
+    fn store_stream(
+        &self,
+        py: Python<'_>,
+        location: &Bound<'_, PyAny>,
+        pieces: Py<PyAny>,
+        how: Putting,
+    ) -> PyResult<Operation> {
+        self.store(py, location, source::of_pieces(pieces), how)
+    }
+
+    #[pyo3(signature = (location, start=None, end=None))]
+    fn load(
+        &self,
+        py: Python<'_>,
+        location: &Bound<'_, PyAny>,
+        start: Option<i64>,
+        end: Option<i64>,
+    ) -> PyResult<Operation> {
+        let (opened, name, range) = (self.opened(py)?, convert::name(location)?, convert::range(start, end)?);
+        let loaded = async move {
+            match opened.object("load", name).await? {
+                Found::Object(object) => object.load_bytes(range).await,
+                Found::Plain(storage, location) => storage.load_bytes(&location, range).await,
+            }
+        };
+        Ok(Operation::new(loaded, |py, loaded| bytes::given(py, &loaded)))
+    }
+
+    /// All of these, in their order.
+    fn load_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
+        let loaded = async move { load_all(opened, locations).await };
+        Ok(Operation::new(loaded, |py, loaded| {
+            let given = loaded.iter().map(|loaded| bytes::given(py, loaded)).collect::<PyResult<Vec<_>>>()?;
+            Ok(given.into_pyobject(py)?.unbind())
+        }))
+    }
+
+    fn load_path(&self, py: Python<'_>, location: &Bound<'_, PyAny>, path: PathBuf, mode: &str) -> PyResult<Operation> {
+        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        let options = LoadOptions::default().with_mode(convert::mode(mode)?);
+        Ok(Operation::of(async move {
+            let copied = match opened.object("load", name).await? {
+                Found::Object(object) => object.load_path(&path, &options).await?,
+                Found::Plain(storage, location) => storage.load_path(&location, &path, &options).await?,
+            };
+            Ok(copied.size)
+        }))
+    }
+
+    fn open(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        Ok(Operation::of(async move {
+            match opened.object("load", name).await? {
+                Found::Object(object) if !object.is_named() => Ok(Reader::of_object(object)),
+                Found::Object(object) => Reader::of_location(opened.external(), object.location().clone()).await,
+                Found::Plain(storage, location) => Reader::of_location(storage, location).await,
+            }
+        }))
+    }
+
+    /// A real local file.
+    #[pyo3(signature = (location, name=None))]
+    fn path(&self, py: Python<'_>, location: &Bound<'_, PyAny>, name: Option<String>) -> PyResult<Operation> {
+        let (opened, wanted) = (self.opened(py)?, convert::name(location)?);
+        Ok(Operation::of(async move {
+            Ok(LocalPath::new(match opened.object("path", wanted).await? {
+                Found::Object(object) => object.local_path(name.as_deref()).await?,
+                Found::Plain(storage, location) => storage.local_path(&location, name.as_deref()).await?,
+            }))
+        }))
+    }
+
+    fn exists(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        Ok(Operation::of(async move {
+            match name {
+                Name::Location(location) => opened.external().exists(&location).await,
+                digest => match opened.object("exists", digest).await {
+                    Ok(_) => Ok(true),
+                    Err(error) if error.is_missing() => Ok(false),
+                    Err(error) => Err(error),
+                },
+            }
+        }))
+    }
+
+    fn exists_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
+        Ok(Operation::of(async move {
+            let Opened::Plain(storage) = &opened else {
+                let Opened::Content(store) = opened else { return Ok(Vec::new()) };
+                return store.exists_all(&locations).await;
+            };
+            let answers = locations.iter().map(|location| storage.exists(location));
+            futures::future::try_join_all(answers).await
+        }))
+    }
+
+    fn delete(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let (storage, location) = (self.opened(py)?.external(), convert::location(location)?);
+        Ok(Operation::of_nothing(async move { storage.delete(&location).await }))
+    }
+
+    fn delete_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let (storage, locations) = (self.opened(py)?.external(), convert::locations(locations)?);
+        Ok(Operation::of_nothing(async move { storage.delete_all(&locations).await }))
+    }
+
+    fn iter_contents(&self, py: Python<'_>, prefix: &str) -> PyResult<Listing> {
+        Ok(Listing::of_locations(self.opened(py)?.external().iter_contents(prefix)))
+    }
+
+    /// With what is known of each, in a content store.
+    fn objects(&self, py: Python<'_>, prefix: &str) -> PyResult<Listing> {
+        Ok(Listing::of_objects(self.content(py)?.objects(prefix)))
+    }
+
+    /// What is in a folder: objects with their sizes where they are known, and the folders below, with a `/` at their end.
+    fn folder(&self, py: Python<'_>, prefix: String) -> PyResult<Operation> {
+        let storage = self.opened(py)?.external();
+        Ok(Operation::of(async move {
+            let listing = storage.list(&ListOptions::directory(prefix)).await?;
+            let objects = listing.objects.into_iter().map(|object| (object.location.to_string(), object.size));
+            Ok((objects.collect::<Vec<_>>(), listing.prefixes))
+        }))
+    }
+
+    fn metadata(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        let found = async move {
+            Ok(match opened.object("metadata", name).await? {
+                Found::Plain(storage, location) => {
+                    let metadata = storage.metadata(&location).await?;
+                    (Found::Plain(storage, location), Some(metadata))
+                }
+                object => (object, None),
+            })
+        };
+        Ok(Operation::new(found, |py, found| {
+            let metadata = match found {
+                (Found::Object(object), _) => Metadata::of(py, &object),
+                (Found::Plain(_, location), metadata) => {
+                    Metadata::plain(location.as_str(), &metadata.unwrap_or(strongroom::Metadata::new(0)))
+                }
+            };
+            Ok(Py::new(py, metadata)?.into_any())
+        }))
+    }
+
+    /// Digests by their names, in hexadecimal; those that are not on record are computed.
+    fn digests(&self, py: Python<'_>, location: &Bound<'_, PyAny>, names: Vec<String>) -> PyResult<Operation> {
+        let (opened, name, set) = (self.opened(py)?, convert::name(location)?, convert::digest_set(&names)?);
+        Ok(Operation::of(async move {
+            let digests = match opened.object("digest", name).await? {
+                Found::Object(object) => object.compute_digests(set).await?,
+                Found::Plain(storage, location) => storage.digests(&location, set).await?,
+            };
+            Ok(convert::shown_digests(&digests))
+        }))
+    }
+
+    /// Puts and removals that appear together.
+    fn batch(&self, py: Python<'_>) -> PyResult<Batch> {
+        Ok(Batch::new(self.content(py)?))
+    }
+
+    #[pyo3(signature = (namespace, at=None))]
+    fn snapshot(&self, py: Python<'_>, namespace: String, at: Option<String>) -> PyResult<Operation> {
+        let store = self.content(py)?;
+        Ok(Operation::of(snapshot::open(store, namespace, at)))
+    }
+
+    fn namespaces(&self, py: Python<'_>, prefix: String) -> PyResult<Operation> {
+        let store = self.content(py)?;
+        Ok(Operation::of(async move {
+            let found = store.namespaces(&prefix).await?;
+            Ok(found.iter().map(|namespace| namespace.as_str().to_string()).collect::<Vec<_>>())
+        }))
+    }
+
+    #[pyo3(signature = (namespace, limit=None))]
+    fn log(&self, py: Python<'_>, namespace: String, limit: Option<usize>) -> PyResult<Operation> {
+        let store = self.content(py)?;
+        Ok(Operation::of(async move {
+            let namespace = strongroom::Namespace::parse(&namespace)?;
+            let log = store.log(&namespace, limit).await?;
+            Ok(log.into_iter().map(Commit::from).collect::<Vec<_>>())
+        }))
+    }
+
+    /// Gives a version a name.
+    fn tag(&self, py: Python<'_>, namespace: String, version: u64, name: String, mode: &str) -> PyResult<Operation> {
+        let (store, mode) = (self.content(py)?, convert::mode(mode)?);
+        Ok(Operation::of_nothing(async move {
+            let namespace = strongroom::Namespace::parse(&namespace)?;
+            store.tag(&namespace, strongroom::Version::new(version), &name, mode).await.map(drop)
+        }))
+    }
+
+    /// What others need to open it again.
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let py = slf.py();
+        let opening = &slf.get().opening;
+        let reopen = slf.get_type().getattr("_reopened")?.unbind();
+        let arguments = match &opening.content {
+            None => (&opening.url, None::<(&str, Option<&str>, u64, bool)>),
+            Some(content) => {
+                let cache = content.cache.as_deref();
+                let settings = (&*content.author, cache, content.content_cache_bytes, content.single_writer);
+                (&opening.url, Some(settings))
+            }
+        };
+        Ok((reopen, arguments.into_pyobject(py)?.into_any().unbind()))
+    }
+
+    #[staticmethod]
+    fn _reopened(py: Python<'_>, url: String, content: Option<(String, Option<String>, u64, bool)>) -> PyResult<Self> {
+        let content = content.map(|(author, cache, content_cache_bytes, single_writer)| ContentOpening {
+            config: None,
+            author,
+            cache,
+            content_cache_bytes,
+            single_writer,
+        });
+        let opening = Opening { url, content };
+        let opened = py.detach(|| blocking::wait(opening.clone().open())).map_err(error::raised)?;
+        Ok(Self::new(opening, opened))
+    }
+}
+
+impl Storage {
+    fn store(&self, py: Python<'_>, location: &Bound<'_, PyAny>, source: Source, how: Putting) -> PyResult<Operation> {
+        let (opened, location) = (self.opened(py)?, convert::location(location)?);
+        let (plain, options) = (how.plain()?, how.options()?);
+        let stored = async move {
+            match (&opened, plain) {
+                (_, Some(plain)) => opened.external().store(&location, source, &plain).await,
+                (Opened::Content(store), None) => {
+                    let mut batch = store.batch();
+                    batch.put(location.clone(), source, options);
+                    let stored = batch.commit().await?.stored.into_iter().next();
+                    stored.ok_or_else(|| Error::new(ErrorKind::Internal, "store", location, "nothing was stored"))
+                }
+                (Opened::Plain(_), None) => {
+                    let detail = "layouts and attributes are for content stores (strongroom.open)";
+                    Err(Error::new(ErrorKind::Unsupported, "store", location, detail))
+                }
+            }
+        };
+        Ok(Operation::new(stored, |py, stored| Ok(Py::new(py, Metadata::stored(&stored))?.into_any())))
+    }
+}
+
+async fn load_all(opened: Opened, locations: Vec<strongroom::Location>) -> Result<Vec<::bytes::Bytes>> {
+    let store = match opened {
+        Opened::Content(store) => store,
+        Opened::Plain(storage) => {
+            let loads = locations.iter().map(|location| storage.load_bytes(location, ByteRange::All));
+            return futures::future::try_join_all(loads).await;
+        }
+    };
+    let found = store.find_all(&locations).await?;
+    let missing = |location| Error::missing("load", location);
+    let found = found.into_iter().zip(&locations).map(|(found, location)| found.ok_or_else(|| missing(location)));
+    let mut loading = store.load_all(found.collect::<Result<Vec<_>>>()?);
+    let mut loaded = vec![::bytes::Bytes::new(); locations.len()];
+    while let Some((position, content)) = loading.next().await {
+        loaded[position] = content?;
+    }
+    Ok(loaded)
+}
+
+/// What a store is made with, in Python's words.
+#[derive(FromPyObject)]
+struct Config {
+    #[pyo3(item)]
+    layout: String,
+    #[pyo3(item)]
+    compression: String,
+    #[pyo3(item)]
+    digests: Vec<String>,
+    #[pyo3(item)]
+    grace: f64,
+}
+
+impl Config {
+    fn read(self) -> PyResult<ContentConfig> {
+        Ok(ContentConfig::default()
+            .with_layout(convert::layout(&self.layout)?)
+            .with_compression(convert::compression(&self.compression)?)
+            .with_digests(convert::digest_set(&self.digests)?)
+            .with_grace(convert::duration(self.grace)?))
+    }
+}
