@@ -11,7 +11,7 @@ use strongroom::{ContentStorage, Location, Source, StoreMode};
 use crate::convert::{self, Name};
 use crate::object::Metadata;
 use crate::operation::Operation;
-use crate::storage::Putting;
+use crate::options::Putting;
 use crate::{bytes, source};
 
 /// A link that is made when the batch is committed: what is to be found then.

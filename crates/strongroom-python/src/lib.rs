@@ -2,6 +2,7 @@
 //!
 //! What users see are the Python files beside this crate; nothing here has a name that is theirs to use. Every call gives an
 //! [`Operation`](operation::Operation), which Python waits for or goes on without.
+#![forbid(unsafe_code)]
 
 mod batch;
 mod bytes;
@@ -9,11 +10,14 @@ mod convert;
 mod error;
 mod listing;
 mod object;
+mod opening;
 mod operation;
+mod options;
 mod reader;
 mod snapshot;
 mod source;
 mod storage;
+mod workflow;
 
 use pyo3::prelude::*;
 
@@ -35,6 +39,8 @@ mod _strongroom {
     use crate::snapshot::Snapshot;
     #[pymodule_export]
     use crate::storage::Storage;
+    #[pymodule_export]
+    use crate::workflow::{Manager, UnitContext, run_dag};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,98 +1,20 @@
 //! A storage or a store, by its URL.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use futures::StreamExt;
 use pyo3::prelude::*;
-use strongroom::{
-    ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, ListOptions, LoadOptions, ObjectRef,
-    OpenOptions, PutOptions, Result, Source, StoreOptions, blocking,
-};
+use strongroom::{ContentStorage, Error, ErrorKind, ListOptions, LoadOptions, Source, blocking};
 
 use crate::batch::Batch;
 use crate::convert::{self, Name};
 use crate::listing::Listing;
 use crate::object::{Commit, Metadata};
+use crate::opening::{ContentOpening, Found, Opened, Opening};
 use crate::operation::Operation;
+use crate::options::{Config, Putting};
 use crate::reader::{LocalPath, Reader};
 use crate::{bytes, error, snapshot, source};
-
-/// How a storage is opened, and opened again in another process.
-#[derive(Clone)]
-struct Opening {
-    url: String,
-    content: Option<ContentOpening>,
-}
-
-#[derive(Clone)]
-struct ContentOpening {
-    /// Made with this if it is not there.
-    config: Option<ContentConfig>,
-    author: String,
-    cache: Option<String>,
-    content_cache_bytes: u64,
-    single_writer: bool,
-}
-
-impl Opening {
-    async fn open(self) -> Result<Opened> {
-        let storage = strongroom::open_storage(&self.url)?;
-        let Some(content) = self.content else { return Ok(Opened::Plain(storage)) };
-        let mut options = OpenOptions::default()
-            .with_author(content.author)
-            .with_content_cache(content.content_cache_bytes)
-            .with_single_writer(content.single_writer);
-        if let Some(cache) = content.cache {
-            options = options.with_cache(strongroom::open_storage(&cache)?);
-        }
-        Ok(Opened::Content(match content.config {
-            Some(config) => ContentStorage::create(storage, config, options).await?,
-            None => ContentStorage::open(storage, options).await?,
-        }))
-    }
-}
-
-#[derive(Clone)]
-pub enum Opened {
-    Plain(Arc<dyn ExternalStorage>),
-    Content(ContentStorage),
-}
-
-impl Opened {
-    pub fn external(&self) -> Arc<dyn ExternalStorage> {
-        match self {
-            Self::Plain(storage) => Arc::clone(storage),
-            Self::Content(store) => Arc::new(store.clone()),
-        }
-    }
-
-    /// The object of that name in a content store; a plain storage has names only. `operation` is what it is looked for for.
-    async fn object(&self, operation: &'static str, name: Name) -> Result<Found> {
-        let named = |subject: &str, error: Error| {
-            if error.operation() == "find" { error.in_operation(operation, subject) } else { error }
-        };
-        Ok(match (self, name) {
-            (Self::Content(store), Name::Location(location)) => {
-                Found::Object(store.find(&location).await.map_err(|error| named(location.as_str(), error))?)
-            }
-            (Self::Content(store), Name::Digest(digest)) => {
-                Found::Object(store.find_digest(&digest).await.map_err(|error| named(&digest, error))?)
-            }
-            (Self::Plain(storage), Name::Location(location)) => Found::Plain(Arc::clone(storage), location),
-            (Self::Plain(_), Name::Digest(digest)) => {
-                let detail = "objects are found by digest in a content store only (strongroom.open)";
-                return Err(Error::new(ErrorKind::Unsupported, "find", digest, detail));
-            }
-        })
-    }
-}
-
-enum Found {
-    Object(ObjectRef),
-    Plain(Arc<dyn ExternalStorage>, strongroom::Location),
-}
 
 /// A storage or a store.
 #[pyclass(frozen, module = "strongroom._strongroom")]
@@ -131,45 +53,6 @@ impl Storage {
             Opened::Content(store) => Ok(store),
             Opened::Plain(_) => Err(snapshot::only_content(&self.opening.url)),
         }
-    }
-}
-
-/// How something is put, in Python's words.
-#[derive(FromPyObject)]
-pub struct Putting {
-    #[pyo3(item)]
-    mode: String,
-    #[pyo3(item)]
-    durable: bool,
-    #[pyo3(item)]
-    digests: Vec<String>,
-    #[pyo3(item)]
-    layout: Option<String>,
-    #[pyo3(item)]
-    attributes: Option<BTreeMap<String, Vec<u8>>>,
-}
-
-impl Putting {
-    /// For content stores.
-    pub fn options(self) -> PyResult<PutOptions> {
-        let options = PutOptions::default()
-            .with_mode(convert::mode(&self.mode)?)
-            .with_digests(convert::digest_set(&self.digests)?)
-            .with_attributes(convert::attributes(self.attributes)?);
-        Ok(match self.layout {
-            Some(layout) => options.with_layout(convert::layout(&layout)?),
-            None => options,
-        })
-    }
-
-    /// For all storages, where it says nothing that only content stores know.
-    fn plain(&self) -> PyResult<Option<StoreOptions>> {
-        let mode = convert::mode(&self.mode)?;
-        let options = StoreOptions::default()
-            .with_mode(mode)
-            .with_durability(convert::durability(self.durable))
-            .with_digests(convert::digest_set(&self.digests)?);
-        Ok((self.layout.is_none() && self.attributes.is_none()).then_some(options))
     }
 }
 
@@ -267,7 +150,7 @@ impl Storage {
     /// All of these, in their order.
     fn load_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
         let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
-        let loaded = async move { load_all(opened, locations).await };
+        let loaded = async move { opened.load_all(locations).await };
         Ok(Operation::new(loaded, |py, loaded| {
             let given = loaded.iter().map(|loaded| bytes::given(py, loaded)).collect::<PyResult<Vec<_>>>()?;
             Ok(given.into_pyobject(py)?.unbind())
@@ -487,47 +370,5 @@ impl Storage {
             }
         };
         Ok(Operation::new(stored, |py, stored| Ok(Py::new(py, Metadata::stored(&stored))?.into_any())))
-    }
-}
-
-async fn load_all(opened: Opened, locations: Vec<strongroom::Location>) -> Result<Vec<::bytes::Bytes>> {
-    let store = match opened {
-        Opened::Content(store) => store,
-        Opened::Plain(storage) => {
-            let loads = locations.iter().map(|location| storage.load_bytes(location, ByteRange::All));
-            return futures::future::try_join_all(loads).await;
-        }
-    };
-    let found = store.find_all(&locations).await?;
-    let missing = |location| Error::missing("load", location);
-    let found = found.into_iter().zip(&locations).map(|(found, location)| found.ok_or_else(|| missing(location)));
-    let mut loading = store.load_all(found.collect::<Result<Vec<_>>>()?);
-    let mut loaded = vec![::bytes::Bytes::new(); locations.len()];
-    while let Some((position, content)) = loading.next().await {
-        loaded[position] = content?;
-    }
-    Ok(loaded)
-}
-
-/// What a store is made with, in Python's words.
-#[derive(FromPyObject)]
-struct Config {
-    #[pyo3(item)]
-    layout: String,
-    #[pyo3(item)]
-    compression: String,
-    #[pyo3(item)]
-    digests: Vec<String>,
-    #[pyo3(item)]
-    grace: f64,
-}
-
-impl Config {
-    fn read(self) -> PyResult<ContentConfig> {
-        Ok(ContentConfig::default()
-            .with_layout(convert::layout(&self.layout)?)
-            .with_compression(convert::compression(&self.compression)?)
-            .with_digests(convert::digest_set(&self.digests)?)
-            .with_grace(convert::duration(self.grace)?))
     }
 }

@@ -1,7 +1,7 @@
 //! What a transfer stored: handles, sizes, digests.
 
-use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
+use futures::{FutureExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use strongroom_storage::{Digest, Error, ErrorKind, Result};
 
@@ -59,7 +59,9 @@ impl Receipt {
     /// # Errors
     /// Those of [`ReceiptEntry::verify_record`], for the first file that differs.
     pub async fn verify_records(&self, storages: &Storages) -> Result<()> {
-        let answers = stream::iter(&self.entries).map(|entry| entry.verify_record(storages)).buffered(AT_ONCE);
+        // Boxed, or else the compiler does not see that whoever awaits this may do so on any thread.
+        let answers: Vec<_> = self.entries.iter().map(|entry| entry.verify_record(storages).boxed()).collect();
+        let answers = stream::iter(answers).buffered(AT_ONCE);
         first_of(answers.filter_map(async |answer| answer.err()).collect().await)
     }
 }

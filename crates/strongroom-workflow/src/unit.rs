@@ -12,7 +12,7 @@ use crate::context::UnitContext;
 pub type UnitError = Box<dyn StdError + Send + Sync>;
 
 /// A unit's work: an ordinary blocking function, as simulation codes are. It runs on a thread where it may block.
-pub(crate) type Work = dyn Fn(&UnitContext) -> Result<Value, UnitError> + Send + Sync;
+pub(crate) type Work = dyn Fn(&Arc<UnitContext>) -> Result<Value, UnitError> + Send + Sync;
 
 /// A unit of work: a name, what it needs, and what it does.
 ///
@@ -43,6 +43,15 @@ impl Unit {
     pub fn new(
         name: impl Into<String>,
         work: impl Fn(&UnitContext) -> Result<Value, UnitError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of_shared(name, move |context| work(context))
+    }
+
+    /// The same for work that holds on to its context, as a face for another language does. When the work is done, the context's
+    /// directories go, and what is registered then is not stored.
+    pub fn of_shared(
+        name: impl Into<String>,
+        work: impl Fn(&Arc<UnitContext>) -> Result<Value, UnitError> + Send + Sync + 'static,
     ) -> Self {
         Self { name: name.into(), inputs: Value::Null, dependencies: Vec::new(), work: Arc::new(work) }
     }

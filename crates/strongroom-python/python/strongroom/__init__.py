@@ -19,6 +19,7 @@
 =============================  ==========================================================================
 :func:`open`, :func:`create`   a :class:`Store`: content-addressed, with versions
 :func:`open_storage`           a :class:`Storage`: plain files or objects under their own names
+:func:`run_dag`                units of a workflow, their contexts and handles (:mod:`strongroom.workflow`)
 :mod:`strongroom.errors`       what can go wrong
 :mod:`strongroom.gufe`         the storage classes of gufe
 :mod:`strongroom.fsspec`       ``strongroom://`` for pandas, zarr, xarray and all who use fsspec
@@ -45,6 +46,7 @@ from .errors import (
     UnavailableError,
     UnsupportedError,
 )
+from .workflow import Handle, StorageManager, Unit, UnitContext, run_dag
 
 __all__ = [
     "AlreadyExistsError",
@@ -55,6 +57,7 @@ __all__ = [
     "CorruptError",
     "DeniedError",
     "Error",
+    "Handle",
     "InternalError",
     "InvalidError",
     "LocalFile",
@@ -63,7 +66,10 @@ __all__ = [
     "Receipt",
     "Snapshot",
     "Storage",
+    "StorageManager",
     "Store",
+    "Unit",
+    "UnitContext",
     "UnavailableError",
     "UnsupportedError",
     "__version__",
@@ -73,4 +79,5 @@ __all__ = [
     "open",
     "open_async",
     "open_storage",
+    "run_dag",
 ]

@@ -402,3 +402,16 @@ async fn storages_without_shared_or_permanent_are_refused() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("shared"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_dag_can_be_run_by_a_task_of_its_own() {
+    let bench = Bench::new();
+    let (storages, options) = (bench.storages.clone(), bench.options.clone());
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let dag = Dag::new("dag").with(Unit::new("a", |_| Ok(json!(7))));
+        run_dag(&dag, &storages, &options).await
+    });
+    let result = tasks.join_next().await.expect("one").expect("no panic").expect("it runs");
+    assert_eq!(result.value::<i64>("a").expect("a value"), 7);
+}

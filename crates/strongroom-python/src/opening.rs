@@ -1,0 +1,105 @@
+//! What a URL is opened to, and how it is opened again.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use strongroom::{
+    ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, ObjectRef, OpenOptions, Result,
+};
+
+use crate::convert::Name;
+
+/// How a storage is opened, and opened again in another process.
+#[derive(Clone)]
+pub struct Opening {
+    pub url: String,
+    pub content: Option<ContentOpening>,
+}
+
+#[derive(Clone)]
+pub struct ContentOpening {
+    /// Made with this if it is not there.
+    pub config: Option<ContentConfig>,
+    pub author: String,
+    pub cache: Option<String>,
+    pub content_cache_bytes: u64,
+    pub single_writer: bool,
+}
+
+impl Opening {
+    pub async fn open(self) -> Result<Opened> {
+        let storage = strongroom::open_storage(&self.url)?;
+        let Some(content) = self.content else { return Ok(Opened::Plain(storage)) };
+        let mut options = OpenOptions::default()
+            .with_author(content.author)
+            .with_content_cache(content.content_cache_bytes)
+            .with_single_writer(content.single_writer);
+        if let Some(cache) = content.cache {
+            options = options.with_cache(strongroom::open_storage(&cache)?);
+        }
+        Ok(Opened::Content(match content.config {
+            Some(config) => ContentStorage::create(storage, config, options).await?,
+            None => ContentStorage::open(storage, options).await?,
+        }))
+    }
+}
+
+#[derive(Clone)]
+pub enum Opened {
+    Plain(Arc<dyn ExternalStorage>),
+    Content(ContentStorage),
+}
+
+impl Opened {
+    pub fn external(&self) -> Arc<dyn ExternalStorage> {
+        match self {
+            Self::Plain(storage) => Arc::clone(storage),
+            Self::Content(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// The object of that name in a content store; a plain storage has names only. `operation` is what it is looked for for.
+    pub async fn object(&self, operation: &'static str, name: Name) -> Result<Found> {
+        let named = |subject: &str, error: Error| {
+            if error.operation() == "find" { error.in_operation(operation, subject) } else { error }
+        };
+        Ok(match (self, name) {
+            (Self::Content(store), Name::Location(location)) => {
+                Found::Object(store.find(&location).await.map_err(|error| named(location.as_str(), error))?)
+            }
+            (Self::Content(store), Name::Digest(digest)) => {
+                Found::Object(store.find_digest(&digest).await.map_err(|error| named(&digest, error))?)
+            }
+            (Self::Plain(storage), Name::Location(location)) => Found::Plain(Arc::clone(storage), location),
+            (Self::Plain(_), Name::Digest(digest)) => {
+                let detail = "objects are found by digest in a content store only (strongroom.open)";
+                return Err(Error::new(ErrorKind::Unsupported, "find", digest, detail));
+            }
+        })
+    }
+
+    /// The content of all of these, in their order.
+    pub async fn load_all(self, locations: Vec<strongroom::Location>) -> Result<Vec<::bytes::Bytes>> {
+        let store = match self {
+            Opened::Content(store) => store,
+            Opened::Plain(storage) => {
+                let loads = locations.iter().map(|location| storage.load_bytes(location, ByteRange::All));
+                return futures::future::try_join_all(loads).await;
+            }
+        };
+        let found = store.find_all(&locations).await?;
+        let missing = |location| Error::missing("load", location);
+        let found = found.into_iter().zip(&locations).map(|(found, location)| found.ok_or_else(|| missing(location)));
+        let mut loading = store.load_all(found.collect::<Result<Vec<_>>>()?);
+        let mut loaded = vec![::bytes::Bytes::new(); locations.len()];
+        while let Some((position, content)) = loading.next().await {
+            loaded[position] = content?;
+        }
+        Ok(loaded)
+    }
+}
+
+pub enum Found {
+    Object(ObjectRef),
+    Plain(Arc<dyn ExternalStorage>, strongroom::Location),
+}
