@@ -14,7 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("strongroom-workflow", &["strongroom-storage"]),
     ("strongroom", &["strongroom-storage", "strongroom-content", "strongroom-cloud", "strongroom-workflow"]),
     ("strongroom-cli", &["strongroom"]),
-    ("strongroom-python", &["strongroom"]),
+    ("strongroom-python", &["strongroom", "strongroom-cli"]),
     ("strongroom-testkit", &["strongroom-storage"]),
     ("strongroom-bench", &["strongroom"]),
     ("strongroom-fuzz", &["strongroom", "strongroom-testkit"]),

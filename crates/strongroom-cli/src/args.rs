@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+use std::ffi::OsString;
+
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use strongroom::content::Compression;
 use strongroom::{ByteRange, DigestSet, Error, ErrorKind, Layout, Sharing};
@@ -226,12 +228,12 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Reads the command line. Help and usage errors are printed here.
-pub fn parse() -> Result<Cli, Exit> {
-    let error = match Cli::try_parse() {
+pub fn parse(words: &[OsString]) -> Result<Cli, Exit> {
+    let error = match Cli::try_parse_from(words) {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
-    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+    if error.use_stderr() && words.iter().any(|word| word == "--json") {
         let text = error.to_string();
         let text = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ").trim();
         Output::new(true, false).error(&Error::new(ErrorKind::Invalid, "read", "the command line", text));

@@ -1,7 +1,5 @@
 //! How the command ends: the one place that knows the exit codes.
 
-use std::process::ExitCode;
-
 use strongroom::{Error, ErrorKind};
 
 use crate::output::Output;
@@ -38,12 +36,6 @@ impl From<&Error> for Exit {
             ErrorKind::Invalid => Self::Usage,
             _ => Self::Failed,
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
     }
 }
 

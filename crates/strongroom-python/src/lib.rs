@@ -6,6 +6,7 @@
 
 mod batch;
 mod bytes;
+mod command;
 mod convert;
 mod error;
 mod listing;
@@ -27,6 +28,8 @@ mod _strongroom {
 
     #[pymodule_export]
     use crate::batch::{Batch, Receipt};
+    #[pymodule_export]
+    use crate::command::run_command;
     #[pymodule_export]
     use crate::listing::Listing;
     #[pymodule_export]

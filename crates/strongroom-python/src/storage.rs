@@ -173,9 +173,8 @@ impl Storage {
         let (opened, name) = (self.opened(py)?, convert::name(location)?);
         Ok(Operation::of(async move {
             match opened.object("load", name).await? {
-                Found::Object(object) if !object.is_named() => Ok(Reader::of_object(object)),
-                Found::Object(object) => Reader::of_location(opened.external(), object.location().clone()).await,
                 Found::Plain(storage, location) => Reader::of_location(storage, location).await,
+                Found::Object(object) => Ok(Reader::of_object(object)),
             }
         }))
     }

@@ -34,92 +34,99 @@ class Store(Storage):
     digest as are unique will do.
     """
 
-    def store_bytes(  # type: ignore[override]
+    def store_bytes(
         self,
         location: Location,
         data: Buffer,
         *,
         mode: Mode = "overwrite",
+        durable: bool = True,
         digests: Iterable[Algorithm] = (),
         layout: Layout | None = None,
         attributes: Mapping[str, bytes] | None = None,
     ) -> Metadata:
         """Stores bytes, durably, in a commit of their own. :meth:`batch` stores many in one.
 
+        :param durable: for other storages; here everything always is.
         :param attributes: small values to keep beside the bytes, by keys that have a ``.`` in them.
         :raises AlreadyExistsError: with ``mode="create"``, if there is an object.
         """
-        how = putting(mode, digests, layout=layout, attributes=_plain(attributes))
+        how = putting(mode, digests, durable=durable, layout=layout, attributes=_plain(attributes))
         return self._native.store_bytes(location, content(data), how).wait()
 
-    async def store_bytes_async(  # type: ignore[override]
+    async def store_bytes_async(
         self,
         location: Location,
         data: Buffer,
         *,
         mode: Mode = "overwrite",
+        durable: bool = True,
         digests: Iterable[Algorithm] = (),
         layout: Layout | None = None,
         attributes: Mapping[str, bytes] | None = None,
     ) -> Metadata:
         """:meth:`store_bytes` for ``async`` callers. What tasks store at the same time shares packs and commits."""
-        how = putting(mode, digests, layout=layout, attributes=_plain(attributes))
+        how = putting(mode, digests, durable=durable, layout=layout, attributes=_plain(attributes))
         return await awaited(self._native.store_bytes(location, content(data), how))
 
-    def store_path(  # type: ignore[override]
+    def store_path(
         self,
         location: Location,
         path: str | os.PathLike[str],
         *,
         mode: Mode = "overwrite",
+        durable: bool = True,
         digests: Iterable[Algorithm] = (),
         layout: Layout | None = None,
         attributes: Mapping[str, bytes] | None = None,
     ) -> Metadata:
         """Stores a copy of a local file, durably, in a commit of its own."""
-        how = putting(mode, digests, layout=layout, attributes=_plain(attributes))
+        how = putting(mode, digests, durable=durable, layout=layout, attributes=_plain(attributes))
         return self._native.store_path(location, path, how).wait()
 
-    async def store_path_async(  # type: ignore[override]
+    async def store_path_async(
         self,
         location: Location,
         path: str | os.PathLike[str],
         *,
         mode: Mode = "overwrite",
+        durable: bool = True,
         digests: Iterable[Algorithm] = (),
         layout: Layout | None = None,
         attributes: Mapping[str, bytes] | None = None,
     ) -> Metadata:
         """:meth:`store_path` for ``async`` callers."""
-        how = putting(mode, digests, layout=layout, attributes=_plain(attributes))
+        how = putting(mode, digests, durable=durable, layout=layout, attributes=_plain(attributes))
         return await awaited(self._native.store_path(location, path, how))
 
-    def store_stream(  # type: ignore[override]
+    def store_stream(
         self,
         location: Location,
         stream: Stream,
         *,
         mode: Mode = "overwrite",
+        durable: bool = True,
         digests: Iterable[Algorithm] = (),
         layout: Layout | None = None,
         attributes: Mapping[str, bytes] | None = None,
     ) -> Metadata:
         """Stores what a binary file or an iterable gives, in bounded memory."""
-        how = putting(mode, digests, layout=layout, attributes=_plain(attributes))
+        how = putting(mode, digests, durable=durable, layout=layout, attributes=_plain(attributes))
         return self._native.store_stream(location, pieces(stream), how).wait()
 
-    async def store_stream_async(  # type: ignore[override]
+    async def store_stream_async(
         self,
         location: Location,
         stream: Stream,
         *,
         mode: Mode = "overwrite",
+        durable: bool = True,
         digests: Iterable[Algorithm] = (),
         layout: Layout | None = None,
         attributes: Mapping[str, bytes] | None = None,
     ) -> Metadata:
         """:meth:`store_stream` for ``async`` callers. ``stream`` is read on other threads."""
-        how = putting(mode, digests, layout=layout, attributes=_plain(attributes))
+        how = putting(mode, digests, durable=durable, layout=layout, attributes=_plain(attributes))
         return await awaited(self._native.store_stream(location, pieces(stream), how))
 
     def batch(self, message: str = "", *, progress: Progress | None = None) -> Batch:

@@ -5,6 +5,25 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, TypedDict, TypeVar, final
 
+__all__ = [
+    "Batch",
+    "Receipt",
+    "run_command",
+    "Listing",
+    "Commit",
+    "Metadata",
+    "Operation",
+    "Task",
+    "LocalPath",
+    "Reader",
+    "Snapshot",
+    "Storage",
+    "Manager",
+    "UnitContext",
+    "run_dag",
+    "__version__",
+]
+
 _T = TypeVar("_T")
 _Name = str | PathLike[str]
 
@@ -206,3 +225,5 @@ def run_dag(
     keep_partial: bool,
     reuse_results: bool,
 ) -> Operation[str]: ...
+
+def run_command(words: list[str]) -> int: ...
