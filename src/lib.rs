@@ -37,7 +37,7 @@ pub use strongroom_content::{
 pub use strongroom_storage::{
     ByteRange, ByteStream, Capabilities, Copied, Digest, DigestSet, Digests, Durability, Error, ErrorKind,
     ExternalStorage, FileIdentity, FileStorage, Hasher, ListOptions, Listing, LoadOptions, Loaded, LocalPath, Location,
-    MemoryStorage, Metadata, ObjectReader, PrefixStorage, ReadOnlyStorage, Result, Sharing, Source, StoreItem,
+    MemoryStorage, Metadata, NewFile, ObjectReader, PrefixStorage, ReadOnlyStorage, Result, Sharing, Source, StoreItem,
     StoreMode, StoreOptions, Stored, TargetFile, blocking, unblock,
 };
 pub use strongroom_workflow as workflow;

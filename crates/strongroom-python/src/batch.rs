@@ -12,6 +12,7 @@ use crate::convert::{self, Name};
 use crate::object::Metadata;
 use crate::operation::Operation;
 use crate::options::Putting;
+use crate::progress::Progress;
 use crate::{bytes, source};
 
 /// A link that is made when the batch is committed: what is to be found then.
@@ -83,20 +84,14 @@ impl Batch {
         })
     }
 
-    /// Calls `progress(objects, bytes)` after each object that was taken in.
-    #[pyo3(signature = (message, progress=None))]
-    fn commit(&self, message: String, progress: Option<Py<PyAny>>) -> PyResult<Operation> {
+    /// Calls `progress(done, total)` after each object that was taken in; `total` is what is known to come.
+    #[pyo3(signature = (message, total, progress=None))]
+    fn commit(&self, message: String, total: u64, progress: Option<Py<PyAny>>) -> PyResult<Operation> {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (mut batch, links) = pending.ok_or_else(over)?;
         batch = batch.with_message(message);
-        if let Some(progress) = progress {
-            batch = batch.with_progress(Arc::new(move |objects, bytes| {
-                Python::attach(|py| {
-                    if let Err(error) = progress.call1(py, (objects, bytes)) {
-                        error.write_unraisable(py, None);
-                    }
-                });
-            }));
+        if let Some(progress) = progress.map(Progress::new) {
+            batch = batch.with_progress(Arc::new(move |_, done| progress.tell(done, total.max(done))));
         }
         let store = self.store.clone();
         let committed = async move {

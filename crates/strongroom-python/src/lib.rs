@@ -14,6 +14,7 @@ mod object;
 mod opening;
 mod operation;
 mod options;
+mod progress;
 mod reader;
 mod snapshot;
 mod source;

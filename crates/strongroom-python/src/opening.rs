@@ -1,13 +1,20 @@
 //! What a URL is opened to, and how it is opened again.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use strongroom::{
-    ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, ObjectRef, OpenOptions, Result,
+    ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, LoadOptions, Location, NewFile,
+    ObjectRef, OpenOptions, Result,
 };
 
 use crate::convert::Name;
+use crate::progress::Progress;
+
+/// How many plain objects are read at once.
+const AT_ONCE: usize = 64;
 
 /// How a storage is opened, and opened again in another process.
 #[derive(Clone)]
@@ -79,21 +86,28 @@ impl Opened {
     }
 
     /// The content of all of these, in their order.
-    pub async fn load_all(self, locations: Vec<strongroom::Location>) -> Result<Vec<::bytes::Bytes>> {
+    pub async fn load_all(self, locations: Vec<Location>, progress: Option<Progress>) -> Result<Vec<Bytes>> {
         let store = match self {
-            Opened::Content(store) => store,
-            Opened::Plain(storage) => {
-                let loads = locations.iter().map(|location| storage.load_bytes(location, ByteRange::All));
-                return futures::future::try_join_all(loads).await;
+            Self::Content(store) => store,
+            Self::Plain(storage) => {
+                let loads: Vec<_> =
+                    locations.iter().map(|location| storage.load_bytes(location, ByteRange::All)).collect();
+                return stream::iter(loads).buffered(AT_ONCE).try_collect().await;
             }
         };
         let found = store.find_all(&locations).await?;
         let missing = |location| Error::missing("load", location);
         let found = found.into_iter().zip(&locations).map(|(found, location)| found.ok_or_else(|| missing(location)));
-        let mut loading = store.load_all(found.collect::<Result<Vec<_>>>()?);
-        let mut loaded = vec![::bytes::Bytes::new(); locations.len()];
+        let found = found.collect::<Result<Vec<_>>>()?;
+        let (mut done, total) = (0, found.iter().map(ObjectRef::size).sum());
+        let mut loading = store.load_all(found);
+        let mut loaded = vec![Bytes::new(); locations.len()];
         while let Some((position, content)) = loading.next().await {
             loaded[position] = content?;
+            done += loaded[position].len() as u64;
+            if let Some(progress) = &progress {
+                progress.tell(done, total);
+            }
         }
         Ok(loaded)
     }
@@ -101,5 +115,33 @@ impl Opened {
 
 pub enum Found {
     Object(ObjectRef),
-    Plain(Arc<dyn ExternalStorage>, strongroom::Location),
+    Plain(Arc<dyn ExternalStorage>, Location),
+}
+
+impl Found {
+    /// Writes it to a local file, all or nothing, and returns its size.
+    pub async fn load_path(self, path: &Path, options: &LoadOptions, progress: Option<Progress>) -> Result<u64> {
+        let Some(progress) = progress else {
+            let copied = match self {
+                Self::Object(object) => object.load_path(path, options).await?,
+                Self::Plain(storage, location) => storage.load_path(&location, path, options).await?,
+            };
+            return Ok(copied.size);
+        };
+        let file = NewFile::create(path).await?;
+        let digests = options.needed_digests();
+        let copied = match &self {
+            Self::Object(object) => {
+                let writing = object.load_into(file.target(), digests);
+                progress.follow(file.target(), object.size(), writing).await?
+            }
+            Self::Plain(storage, location) => {
+                let size = storage.metadata(location).await?.size;
+                progress.follow(file.target(), size, storage.load_into(location, file.target(), digests)).await?
+            }
+        };
+        file.publish(options).await?;
+        progress.tell(copied.size, copied.size);
+        Ok(copied.size)
+    }
 }

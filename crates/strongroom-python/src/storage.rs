@@ -13,6 +13,7 @@ use crate::object::{Commit, Metadata};
 use crate::opening::{ContentOpening, Found, Opened, Opening};
 use crate::operation::Operation;
 use crate::options::{Config, Putting};
+use crate::progress::Progress;
 use crate::reader::{LocalPath, Reader};
 use crate::{bytes, error, snapshot, source};
 
@@ -148,25 +149,34 @@ impl Storage {
     }
 
     /// All of these, in their order.
-    fn load_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
+    #[pyo3(signature = (locations, progress=None))]
+    fn load_many(
+        &self,
+        py: Python<'_>,
+        locations: &Bound<'_, PyAny>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Operation> {
         let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
-        let loaded = async move { opened.load_all(locations).await };
+        let loaded = opened.load_all(locations, progress.map(Progress::new));
         Ok(Operation::new(loaded, |py, loaded| {
             let given = loaded.iter().map(|loaded| bytes::given(py, loaded)).collect::<PyResult<Vec<_>>>()?;
             Ok(given.into_pyobject(py)?.unbind())
         }))
     }
 
-    fn load_path(&self, py: Python<'_>, location: &Bound<'_, PyAny>, path: PathBuf, mode: &str) -> PyResult<Operation> {
+    #[pyo3(signature = (location, path, mode, progress=None))]
+    fn load_path(
+        &self,
+        py: Python<'_>,
+        location: &Bound<'_, PyAny>,
+        path: PathBuf,
+        mode: &str,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Operation> {
         let (opened, name) = (self.opened(py)?, convert::name(location)?);
         let options = LoadOptions::default().with_mode(convert::mode(mode)?);
-        Ok(Operation::of(async move {
-            let copied = match opened.object("load", name).await? {
-                Found::Object(object) => object.load_path(&path, &options).await?,
-                Found::Plain(storage, location) => storage.load_path(&location, &path, &options).await?,
-            };
-            Ok(copied.size)
-        }))
+        let progress = progress.map(Progress::new);
+        Ok(Operation::of(async move { opened.object("load", name).await?.load_path(&path, &options, progress).await }))
     }
 
     fn open(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {

@@ -164,6 +164,27 @@ def test_a_batch_shows_progress_in_bytes(store: Store, tmp_path: Path) -> None:
     assert all(total == 100_000 for _, total in seen)
 
 
+def test_loading_shows_progress_in_bytes(store: Store, tmp_path: Path) -> None:
+    store.store_bytes("a", b"1" * 30_000)
+    store.store_bytes("b", b"2" * 70_000)
+    seen: list[tuple[int, int]] = []
+    store.load_many(["a", "b"], progress=lambda *told: seen.append(told))
+    assert seen[-1] == (100_000, 100_000) and len(seen) == 2
+    seen.clear()
+    store.load_path("b", tmp_path / "b", progress=lambda *told: seen.append(told))
+    assert seen[-1] == (70_000, 70_000) and (tmp_path / "b").read_bytes() == b"2" * 70_000
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_callable_that_raises_ends_nothing(store: Store) -> None:
+    def failing(done: int, total: int) -> None:
+        raise ZeroDivisionError
+
+    with store.batch(progress=failing) as batch:
+        batch.store_bytes("a", b"1")
+    assert store.load_many(["a"], progress=failing) == [b"1"]
+
+
 def test_an_old_version_stays_as_it_was(store: Store) -> None:
     store.store_bytes("n/s/a", b"first")
     store.tag("submitted", "n/s", 1)

@@ -28,6 +28,8 @@ Location: TypeAlias = "str | os.PathLike[str]"
 Mode: TypeAlias = Literal["overwrite", "create"]
 #: Digests by their names.
 Algorithm: TypeAlias = Literal["blake3", "md5", "sha256"]
+#: What is called while something goes on: how much of how much is done, in bytes. It is called on other threads.
+Progress: TypeAlias = "Callable[[int, int], object]"
 #: Content that comes in pieces: a binary file, or an iterable of ``bytes``.
 Stream: TypeAlias = "IO[bytes] | Iterable[Buffer]"
 
@@ -230,16 +232,19 @@ class Storage:
         """:meth:`load` for ``async`` callers."""
         return await awaited(self._native.load(location, start, end))
 
-    def load_many(self, locations: Iterable[Location]) -> list[bytes]:
+    def load_many(self, locations: Iterable[Location], *, progress: Progress | None = None) -> list[bytes]:
         """The bytes of many objects, in the order of ``locations``; what lies together is read together.
 
+        :param progress: called with how much of how much is read, by stores.
         :raises MissingError: if one of them is not there.
         """
-        return self._native.load_many(locations).wait()
+        return self._native.load_many(locations, progress).wait()
 
-    async def load_many_async(self, locations: Iterable[Location]) -> list[bytes]:
+    async def load_many_async(
+        self, locations: Iterable[Location], *, progress: Progress | None = None
+    ) -> list[bytes]:
         """:meth:`load_many` for ``async`` callers."""
-        return await awaited(self._native.load_many(locations))
+        return await awaited(self._native.load_many(locations, progress))
 
     def load_stream(self, location: Location) -> io.BufferedReader:
         """An object as a binary file: buffered, seekable, a context manager.
@@ -252,19 +257,31 @@ class Storage:
         """:meth:`load_stream` for ``async`` callers. Reading the file blocks."""
         return buffered(await awaited(self._native.open(location)), os.fspath(location))
 
-    def load_path(self, location: Location, path: str | os.PathLike[str], *, mode: Mode = "overwrite") -> int:
+    def load_path(
+        self,
+        location: Location,
+        path: str | os.PathLike[str],
+        *,
+        mode: Mode = "overwrite",
+        progress: Progress | None = None,
+    ) -> int:
         """Writes an object to a local file, verified, all or nothing; returns its size.
 
         :raises MissingError: if there is no object.
         :raises AlreadyExistsError: with ``mode="create"``, if there is a file.
         """
-        return self._native.load_path(location, path, mode).wait()
+        return self._native.load_path(location, path, mode, progress).wait()
 
     async def load_path_async(
-        self, location: Location, path: str | os.PathLike[str], *, mode: Mode = "overwrite"
+        self,
+        location: Location,
+        path: str | os.PathLike[str],
+        *,
+        mode: Mode = "overwrite",
+        progress: Progress | None = None,
     ) -> int:
         """:meth:`load_path` for ``async`` callers."""
-        return await awaited(self._native.load_path(location, path, mode))
+        return await awaited(self._native.load_path(location, path, mode, progress))
 
     def path(self, location: Location, *, name: str | None = None) -> LocalFile:
         """A real local file with an object's content, not to be written to, for programs that want a path.

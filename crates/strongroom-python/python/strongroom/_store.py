@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from . import _html, _strongroom
 from ._file import buffered
 from ._operation import awaited
-from ._storage import Algorithm, Location, Mode, Storage, Stream, content, pieces, putting
+from ._storage import Algorithm, Location, Mode, Progress, Storage, Stream, content, pieces, putting
 from ._strongroom import Commit, Metadata, Receipt
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Layout: TypeAlias = Literal["auto", "whole", "chunked"]
 #: A version of a namespace: a number, or a tag's name.
 At: TypeAlias = "int | str"
-#: What is called while something goes on: how much of how much is done, in bytes.
-Progress: TypeAlias = "Callable[[int, int], object]"
 
 
 class Store(Storage):
@@ -136,7 +134,8 @@ class Store(Storage):
                 batch.store_bytes("campaign/run-1/notes.txt", b"all is well")
                 batch.store_path("campaign/run-1/trajectory.dcd", "scratch/trajectory.dcd")
 
-        Those of one namespace are one commit. ``async with`` does the same.
+        Those of one namespace are one commit. ``async with`` does the same. ``progress(done, total)`` is called with bytes, after
+        each object that was taken in.
         """
         return Batch(self._native.batch(), message, progress)
 
@@ -270,10 +269,7 @@ class Batch:
         return self.receipt
 
     def _commit(self) -> _strongroom.Operation[Receipt]:
-        progress, total = self._progress, self._bytes
-        if progress is None:
-            return self._native.commit(self._message)
-        return self._native.commit(self._message, lambda _, done: progress(done, max(done, total)))
+        return self._native.commit(self._message, self._bytes, self._progress)
 
     def __enter__(self) -> Self:
         return self
