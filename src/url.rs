@@ -21,7 +21,8 @@ static MEMORY: LazyLock<Mutex<HashMap<String, MemoryStorage>>> = LazyLock::new(M
 /// Reads a path or a URL.
 pub(crate) fn parse(text: &str) -> Result<StorageUrl> {
     let refuse = |kind, detail: &str| Err(Error::new(kind, "open", format!("{text:?}"), detail));
-    let Some((scheme, rest)) = text.split_once("://") else {
+    // What has a `/` before it is a path, however it goes on.
+    let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| !scheme.contains('/')) else {
         return match text {
             "" => refuse(ErrorKind::Invalid, "a store is named by a path or a URL"),
             path => Ok(StorageUrl::File(path.into())),
@@ -96,6 +97,7 @@ mod tests {
     fn paths_and_urls_name_storages() {
         assert_eq!(parse("some/dir").expect("path"), StorageUrl::File("some/dir".into()));
         assert_eq!(parse("/abs").expect("path"), StorageUrl::File("/abs".into()));
+        assert_eq!(parse("/a/s3://b").expect("path"), StorageUrl::File("/a/s3://b".into()));
         assert_eq!(parse("file:///a%20b/c").expect("URL"), StorageUrl::File("/a b/c".into()));
         assert_eq!(parse("memory://x").expect("URL"), StorageUrl::Memory("x".into()));
         assert_eq!(parse("s3://bucket/x").expect("URL"), StorageUrl::Cloud("s3://bucket/x".into()));

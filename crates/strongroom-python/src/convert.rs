@@ -7,7 +7,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use strongroom::content::Compression;
-use strongroom::{Attributes, ByteRange, DigestSet, Digests, Durability, Layout, Location, StoreMode};
+use strongroom::{
+    Attributes, ByteRange, DigestSet, Digests, Durability, Error, ErrorKind, Layout, Location, StoreMode,
+};
 
 use crate::error;
 
@@ -32,9 +34,11 @@ fn text_of<'py>(name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
 pub fn location(name: &Bound<'_, PyAny>) -> PyResult<Location> {
     match self::name(name)? {
         Name::Location(location) => Ok(location),
-        Name::Digest(digest) => Err(PyValueError::new_err(format!(
-            "{digest} names content, not a place for it; a location that looks like a digest is written ./{digest}"
-        ))),
+        Name::Digest(digest) => {
+            let detail =
+                "a digest names content, not a place for it; a location that looks like one is written ./b3:...";
+            Err(error::raised(Error::new(ErrorKind::Invalid, "name", digest, detail)))
+        }
     }
 }
 

@@ -34,6 +34,11 @@ pub struct ContentOpening {
 }
 
 impl Opening {
+    /// Whether each object is a file of this machine.
+    pub fn is_plain_folder(&self) -> bool {
+        self.content.is_none() && matches!(strongroom::local_root(&self.url), Ok(Some(_)))
+    }
+
     pub async fn open(self) -> Result<Opened> {
         let storage = strongroom::open_storage(&self.url)?;
         let Some(content) = self.content else { return Ok(Opened::Plain(storage)) };

@@ -24,7 +24,11 @@ type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// A call that has not begun.
 #[pyclass(frozen, module = "strongroom._strongroom")]
-pub struct Operation(Mutex<Option<BoxFuture<'static, Result<Outcome>>>>);
+pub struct Operation {
+    work: Mutex<Option<BoxFuture<'static, Result<Outcome>>>>,
+    /// Whether it is so little that whoever waits does it as soon as others would have begun.
+    is_little: bool,
+}
 
 impl Operation {
     pub fn new<T: Send + 'static>(
@@ -32,7 +36,12 @@ impl Operation {
         give: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     ) -> Self {
         let work = work.map(|done| done.map(|value| Box::new(move |py: Python<'_>| give(py, value)) as Outcome));
-        Self(Mutex::new(Some(work.boxed())))
+        Self { work: Mutex::new(Some(work.boxed())), is_little: false }
+    }
+
+    /// The same, if it is so little that threads of its own cost more than they bring.
+    pub fn little(self, is_little: bool) -> Self {
+        Self { is_little, ..self }
     }
 
     /// One whose outcome is `None`.
@@ -49,7 +58,7 @@ impl Operation {
     }
 
     fn take(&self) -> PyResult<BoxFuture<'static, Result<Outcome>>> {
-        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
         work.ok_or_else(|| PyRuntimeError::new_err("this operation was begun already"))
     }
 }
@@ -59,7 +68,10 @@ impl Operation {
     /// Does it, while this thread waits; other threads of Python go on. Ctrl-C ends it.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let work = self.take()?;
-        let outcome = py.detach(|| blocking::wait(until_interrupted(work)))?;
+        let outcome = match self.is_little {
+            true => py.detach(|| blocking::wait_here(work)),
+            false => py.detach(|| blocking::wait(until_interrupted(work)))?,
+        };
         outcome.map_err(error::raised)?(py)
     }
 

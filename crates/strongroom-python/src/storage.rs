@@ -17,17 +17,22 @@ use crate::progress::Progress;
 use crate::reader::{LocalPath, Reader};
 use crate::{bytes, error, snapshot, source};
 
+/// So many bytes are written sooner than another thread begins to.
+const LITTLE_BYTES: usize = 64 << 10;
+
 /// A storage or a store.
 #[pyclass(frozen, module = "strongroom._strongroom")]
 pub struct Storage {
     opening: Opening,
     /// By which process it was opened.
     opened: Mutex<(u32, Opened)>,
+    is_plain_folder: bool,
 }
 
 impl Storage {
     fn new(opening: Opening, opened: Opened) -> Self {
-        Self { opening, opened: Mutex::new((std::process::id(), opened)) }
+        let is_plain_folder = opening.is_plain_folder();
+        Self { opening, opened: Mutex::new((std::process::id(), opened)), is_plain_folder }
     }
 
     /// Handles of a parent process have connections, threads and locks that this one has not.
@@ -106,7 +111,10 @@ impl Storage {
         data: &Bound<'_, PyAny>,
         how: Putting,
     ) -> PyResult<Operation> {
-        self.store(py, location, Source::bytes(bytes::taken(data)?), how)
+        let data = bytes::taken(data)?;
+        // A commit has several things to do at once, a plain file one after the other.
+        let is_little = data.len() <= LITTLE_BYTES && self.is_plain_folder;
+        Ok(self.store(py, location, Source::bytes(data), how)?.little(is_little))
     }
 
     fn store_path(
@@ -229,7 +237,8 @@ impl Storage {
 
     fn delete(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
         let (storage, location) = (self.opened(py)?.external(), convert::location(location)?);
-        Ok(Operation::of_nothing(async move { storage.delete(&location).await }))
+        let deleted = Operation::of_nothing(async move { storage.delete(&location).await });
+        Ok(deleted.little(self.is_plain_folder))
     }
 
     fn delete_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {

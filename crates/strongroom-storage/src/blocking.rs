@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream, ReadyChunks};
 use futures::{FutureExt, StreamExt};
 
 pub use reader::Reader;
-pub use runtime::{spawn, wait};
+pub use runtime::{spawn, wait, wait_here};
 
 use crate::digest::{DigestSet, Digests};
 use crate::error::{Error, Result};

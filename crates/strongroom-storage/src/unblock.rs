@@ -1,6 +1,8 @@
 //! The one way by which blocking work leaves an async thread.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -13,6 +15,23 @@ thread_local! {
 #[doc(hidden)]
 pub fn unblock_inline(inline: bool) {
     INLINE.set(inline);
+}
+
+/// The same future, whose blocking work is done by the thread that polls it.
+pub(crate) async fn here<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        // However the poll ends, what comes next on this thread is as before.
+        struct Before(bool);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                INLINE.set(self.0);
+            }
+        }
+        let _before = Before(INLINE.replace(true));
+        future.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Runs `work` on a thread where it may block, and waits for it.

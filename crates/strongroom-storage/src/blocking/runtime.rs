@@ -8,6 +8,8 @@ use std::thread;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
+use crate::unblock::here;
+
 /// More threads than this bring nothing: blocking work has threads of its own, and the caller's thread runs the future.
 const MAX_WORKERS: usize = 8;
 
@@ -43,6 +45,19 @@ where
         Ok(output) => output,
         Err(panic) => resume_unwind(panic),
     })
+}
+
+/// As [`wait`], and what would block is done by this thread, one after the other, instead of by other threads: faster where it is
+/// little, such as one small file; slower where much could be done side by side.
+///
+/// # Panics
+/// As `wait`.
+pub fn wait_here<F>(future: F) -> F::Output
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    wait(here(future))
 }
 
 /// Begins `future` on the runtime that [`wait`] waits on, and returns at once; by what it returns it can be given up.
@@ -104,6 +119,15 @@ mod tests {
     #[test]
     fn a_future_that_is_waited_for_can_wait_itself() {
         assert_eq!(wait(async { wait(async { wait(crate::unblock(|| Ok(7))) }) }).expect("no error"), 7);
+    }
+
+    #[test]
+    fn blocking_work_can_be_done_by_the_thread_that_waits() {
+        let thread = || crate::unblock(|| Ok(thread::current().id()));
+        assert_eq!(wait_here(thread()).expect("no error"), thread::current().id());
+        assert_ne!(wait(thread()).expect("no error"), thread::current().id());
+        let joined = wait_here(async { futures::join!(thread(), async { wait(thread()) }) });
+        assert_eq!(joined.0.expect("no error"), thread::current().id());
     }
 
     #[test]
