@@ -15,6 +15,7 @@ mod memory;
 mod options;
 mod place;
 mod python;
+mod python_package;
 mod questions;
 mod race;
 mod s3;
@@ -54,6 +55,14 @@ pub fn run() -> anyhow::Result<()> {
     std::fs::write(&path, table.json(&bench.options)?).with_context(|| path.display().to_string())?;
     eprintln!("written to {}", path.display());
     Ok(())
+}
+
+/// Measures the Python package: a table as Markdown to stdout, everything that was measured as JSON to a file.
+///
+/// # Errors
+/// Those of making the environment and of what is measured.
+pub fn python_package() -> anyhow::Result<()> {
+    python_package::run()
 }
 
 /// Stores edited data with chunks of several sizes: tables as Markdown to stdout, everything that was measured as JSON to a file.

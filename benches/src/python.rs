@@ -11,24 +11,25 @@ use crate::place::Place;
 use crate::table::Table;
 
 const SCRIPT: &str = include_str!("objectstore.py");
-const PACKAGE: &str = "disk-objectstore==1.5.0";
+pub const PACKAGE: &str = "disk-objectstore==1.5.0";
 
-/// An interpreter that has `package`, in a virtual environment in the target folder, which is made if need be.
+/// An interpreter that has `packages`, in a virtual environment in the target folder, which is made if need be.
 ///
 /// If that can't be there is a note instead; in CI it is a failure.
-pub fn interpreter(place: &Place, folder: &str, package: &str) -> Result<Result<PathBuf, String>> {
+pub fn interpreter(place: &Place, folder: &str, packages: &[&str]) -> Result<Result<PathBuf, String>> {
     let folder = place.kept(folder);
-    let (interpreter, done) = (folder.join("bin/python"), folder.join(package));
+    let (interpreter, done) = (folder.join("bin/python"), folder.join(packages.join(" ")));
     if !done.exists() {
         let installed = execute(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).and_then(|()| {
-            let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package];
-            execute(Command::new(&interpreter).args(install))
+            let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+            execute(Command::new(&interpreter).args(install).args(packages))
         });
         match installed {
             Ok(()) => std::fs::write(&done, "")?,
             Err(error) if std::env::var_os("CI").is_some() => return Err(error),
             Err(error) => {
-                return Ok(Err(format!("Without {package}, which needs Python with venv, and PyPI: {error:#}")));
+                let packages = packages.join(" and ");
+                return Ok(Err(format!("Without {packages}, which needs Python with venv, and PyPI: {error:#}")));
             }
         }
     }
@@ -43,7 +44,7 @@ pub struct ObjectStore {
 impl ObjectStore {
     /// Installs it if need be. `None`, with a note, if that can't be; in CI that is a failure.
     pub fn prepare(bench: &Bench, table: &mut Table) -> Result<Option<Self>> {
-        Ok(match interpreter(bench, "python", PACKAGE)? {
+        Ok(match interpreter(bench, "python", &[PACKAGE])? {
             Ok(interpreter) => Some(Self { interpreter }),
             Err(note) => {
                 table.note(note);

@@ -550,3 +550,13 @@ def test_3_2_2_a_pickle_does_not_make_the_folder_again(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(storage))
     assert again == storage
     assert list(again) == []
+
+
+def test_4_16_a_transfer_that_fails_midway_loses_nothing_that_was_there(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"new")
+    storage = FileStorage(tmp_path / "root")
+    storage.store_bytes("d/u/a", b"old")
+    storage.store_bytes("d/u/c", b"in the way")
+    with pytest.raises(OSError):
+        storage.store_paths({f"d/u/{name}": tmp_path / "source" for name in ("a", "b", "c/x")})
+    assert sorted(storage) == ["d/u/a", "d/u/c"]

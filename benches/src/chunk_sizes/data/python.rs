@@ -14,7 +14,7 @@ const SCRIPT: &str = include_str!("tables.py");
 const PACKAGE: &str = "pyarrow==26.0.1";
 
 pub fn make(place: &Place, folder: &Path, kind: &str, size: u64) -> Result<Result<Vec<PathBuf>, String>> {
-    let interpreter = match interpreter(place, "python-tables", PACKAGE)? {
+    let interpreter = match interpreter(place, "python-tables", &[PACKAGE])? {
         Ok(interpreter) => interpreter,
         Err(note) => return Ok(Err(note)),
     };

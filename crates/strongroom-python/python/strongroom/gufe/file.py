@@ -81,11 +81,15 @@ class FileStorage(BaseStorage, _bases.FileStorage):
         for _, path in named:
             _source.look_at(path)
         stored: list[Stored] = []
+        new: list[str] = []
         try:
             for name, path in named:
+                is_new = not self._exists(name)
                 stored.append(self._copied(name, path))
+                if is_new:
+                    new.append(as_native(name))
         except BaseException:
-            self.native.delete_many(as_native(known.location) for known in stored)
+            self.native.delete_many(new)
             raise
         return stored
 
