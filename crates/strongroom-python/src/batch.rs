@@ -105,10 +105,9 @@ impl Batch {
             batch.commit().await
         };
         Ok(Operation::new(committed, |py, receipt| {
-            let stored = receipt.stored.iter().map(|stored| Py::new(py, Metadata::stored(stored)));
             let versions = receipt.versions.iter();
             let receipt = Receipt {
-                stored: stored.collect::<PyResult<_>>()?,
+                stored: receipt.stored.iter().map(Metadata::stored).collect(),
                 versions: versions.map(|(namespace, version)| (namespace.as_str().into(), version.get())).collect(),
             };
             Ok(Py::new(py, receipt)?.into_any())
@@ -117,9 +116,27 @@ impl Batch {
 }
 
 /// What a batch did.
-#[pyclass(frozen, get_all, module = "strongroom._strongroom")]
+#[pyclass(frozen, get_all, eq, module = "strongroom._strongroom")]
+#[derive(Clone, PartialEq)]
 pub struct Receipt {
-    stored: Vec<Py<Metadata>>,
+    stored: Vec<Metadata>,
     /// The version of each namespace after it.
     versions: BTreeMap<String, u64>,
+}
+
+#[pymethods]
+impl Receipt {
+    #[new]
+    fn new(stored: Vec<PyRef<'_, Metadata>>, versions: BTreeMap<String, u64>) -> Self {
+        Self { stored: stored.iter().map(|stored| Metadata::clone(stored)).collect(), versions }
+    }
+
+    /// For other processes.
+    fn __getnewargs__(&self) -> (Vec<Metadata>, BTreeMap<String, u64>) {
+        (self.stored.clone(), self.versions.clone())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<strongroom.Receipt of {} objects, versions {:?}>", self.stored.len(), self.versions)
+    }
 }

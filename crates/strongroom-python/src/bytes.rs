@@ -1,10 +1,18 @@
 //! Bytes on their way from and to Python.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
+use futures::{FutureExt, TryStreamExt};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
+use strongroom::{ByteStream, Error, ErrorKind, Loaded, Result, blocking};
+
+use crate::error;
+use crate::operation::until_interrupted;
+
+/// What is larger goes into Python's memory piece by piece, as it is read.
+const SMALL_BYTES: u64 = 1 << 20;
 
 /// Content given by Python. A `bytes` is not copied, since nobody can write to it; Python gives us everything else as one.
 pub fn taken(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
@@ -17,6 +25,43 @@ pub fn taken(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
 }
 
 /// Content for Python.
-pub fn given(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
-    Ok(PyBytes::new(py, bytes).into_any().unbind())
+pub enum Content {
+    Here(Bytes),
+    /// So many bytes that are still to be read.
+    ToCome(u64, ByteStream),
+}
+
+impl Content {
+    /// What was opened; read at once if it is small.
+    pub async fn of(loaded: Loaded) -> Result<Self> {
+        let length = loaded.range.end - loaded.range.start;
+        Ok(match length > SMALL_BYTES {
+            true => Self::ToCome(length, loaded.into_stream()),
+            false => Self::Here(loaded.into_bytes().await?),
+        })
+    }
+
+    /// As Python's `bytes`. What is to come is waited for.
+    pub fn given(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let bytes = match self {
+            Self::Here(bytes) => PyBytes::new(py, &bytes),
+            Self::ToCome(length, stream) => PyBytes::new_with(py, length.try_into()?, |room| {
+                let filled = py.detach(|| blocking::wait(until_interrupted(fill(room, stream).boxed())))?;
+                filled.map_err(error::raised)
+            })?,
+        };
+        Ok(bytes.into_any().unbind())
+    }
+}
+
+/// Writes exactly what comes into `room`.
+async fn fill(mut room: &mut [u8], mut stream: ByteStream) -> Result<()> {
+    let wrong = || Error::new(ErrorKind::Internal, "load", "content", "it has another length than was said");
+    while let Some(piece) = stream.try_next().await? {
+        if piece.len() > room.len() {
+            return Err(wrong());
+        }
+        room.put_slice(&piece);
+    }
+    if room.is_empty() { Ok(()) } else { Err(wrong()) }
 }

@@ -121,11 +121,11 @@ fn unknown(what: &str, text: &str, known: &str) -> PyErr {
 }
 
 /// Digests in hexadecimal, by their names.
-pub fn shown_digests(digests: &Digests) -> BTreeMap<&'static str, String> {
+pub fn shown_digests(digests: &Digests) -> BTreeMap<String, String> {
     let mut shown = BTreeMap::new();
-    shown.extend(digests.blake3.map(|digest| ("blake3", digest.to_string())));
-    shown.extend(digests.md5.map(|digest| ("md5", digest.to_string())));
-    shown.extend(digests.sha256.map(|digest| ("sha256", digest.to_string())));
+    shown.extend(digests.blake3.map(|digest| ("blake3".into(), digest.to_string())));
+    shown.extend(digests.md5.map(|digest| ("md5".into(), digest.to_string())));
+    shown.extend(digests.sha256.map(|digest| ("sha256".into(), digest.to_string())));
     shown
 }
 

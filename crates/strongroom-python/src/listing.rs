@@ -49,7 +49,7 @@ impl Listing {
         Operation::new(next, |py, next| {
             let given = next.into_iter().map(|listed| match listed {
                 Listed::Location(location) => Ok(location.as_str().into_pyobject(py)?.into_any().unbind()),
-                Listed::Object(object) => Ok(Py::new(py, Metadata::of(py, &object))?.into_any()),
+                Listed::Object(object) => Ok(Py::new(py, Metadata::of(&object))?.into_any()),
             });
             Ok(given.collect::<PyResult<Vec<_>>>()?.into_pyobject(py)?.unbind())
         })

@@ -3,37 +3,37 @@
 use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use strongroom::ObjectRef;
 
 use crate::convert::{shown_digests, timestamp};
 
 /// What is known of an object without reading it.
-#[pyclass(frozen, get_all, module = "strongroom._strongroom")]
+#[pyclass(frozen, get_all, eq, module = "strongroom._strongroom")]
+#[derive(Clone, PartialEq)]
 pub struct Metadata {
     location: String,
     size: u64,
     /// Of what is on record, by name, in hexadecimal.
-    digests: BTreeMap<&'static str, String>,
+    digests: BTreeMap<String, String>,
     /// Seconds since 1970.
     modified: Option<f64>,
     /// In which version of its namespace it was put; `None` where there are no versions.
     version: Option<u64>,
     /// How it is kept.
-    kept: Option<&'static str>,
-    attributes: BTreeMap<String, Py<PyBytes>>,
+    kept: Option<String>,
+    attributes: BTreeMap<String, Vec<u8>>,
 }
 
 impl Metadata {
-    pub fn of(py: Python<'_>, object: &ObjectRef) -> Self {
-        let kept = |(key, value): (&str, &[u8])| (key.to_string(), PyBytes::new(py, value).unbind());
+    pub fn of(object: &ObjectRef) -> Self {
+        let kept = |(key, value): (&str, &[u8])| (key.to_string(), value.to_vec());
         Self {
             location: object.location().to_string(),
             size: object.size(),
             digests: shown_digests(&object.digests()),
             modified: object.stored_at().map(timestamp),
             version: Some(object.version().get()),
-            kept: Some(object.kept().as_str()),
+            kept: Some(object.kept().as_str().into()),
             attributes: object.attributes().iter().map(kept).collect(),
         }
     }
@@ -56,8 +56,31 @@ impl Metadata {
     }
 }
 
+/// All that [`Metadata`] has, in the order of its fields.
+type MetadataFields =
+    (String, u64, BTreeMap<String, String>, Option<f64>, Option<u64>, Option<String>, BTreeMap<String, Vec<u8>>);
+
 #[pymethods]
 impl Metadata {
+    #[new]
+    fn new(
+        location: String,
+        size: u64,
+        digests: BTreeMap<String, String>,
+        modified: Option<f64>,
+        version: Option<u64>,
+        kept: Option<String>,
+        attributes: BTreeMap<String, Vec<u8>>,
+    ) -> Self {
+        Self { location, size, digests, modified, version, kept, attributes }
+    }
+
+    /// For other processes.
+    fn __getnewargs__(&self) -> MetadataFields {
+        let Self { location, size, digests, modified, version, kept, attributes } = self.clone();
+        (location, size, digests, modified, version, kept, attributes)
+    }
+
     /// Its name by content.
     #[getter]
     fn digest(&self) -> Option<String> {
@@ -71,7 +94,8 @@ impl Metadata {
 }
 
 /// One commit.
-#[pyclass(frozen, get_all, module = "strongroom._strongroom")]
+#[pyclass(frozen, get_all, eq, module = "strongroom._strongroom")]
+#[derive(Clone, PartialEq)]
 pub struct Commit {
     version: u64,
     id: String,
@@ -92,6 +116,17 @@ impl From<strongroom::content::Commit> for Commit {
 
 #[pymethods]
 impl Commit {
+    #[new]
+    fn new(version: u64, id: String, time: f64, author: String, message: String, put: u32, removed: u32) -> Self {
+        Self { version, id, time, author, message, put, removed }
+    }
+
+    /// For other processes.
+    fn __getnewargs__(&self) -> (u64, String, f64, String, String, u32, u32) {
+        let Self { version, id, time, author, message, put, removed } = self.clone();
+        (version, id, time, author, message, put, removed)
+    }
+
     fn __repr__(&self) -> String {
         format!("<strongroom.Commit {}: {} put, {} removed, {:?}>", self.version, self.put, self.removed, self.message)
     }

@@ -11,9 +11,10 @@ use futures::{FutureExt, poll};
 use pyo3::BoundObject;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use strongroom::{Result, blocking};
+use strongroom::{Loaded, Result, blocking, unblock};
 use tokio::task::AbortHandle;
 
+use crate::bytes::Content;
 use crate::error;
 
 /// How often it is looked whether Ctrl-C was pressed meanwhile.
@@ -42,6 +43,12 @@ impl Operation {
     /// The same, if it is so little that threads of its own cost more than they bring.
     pub fn little(self, is_little: bool) -> Self {
         Self { is_little, ..self }
+    }
+
+    /// One whose outcome is content.
+    pub fn of_content(opened: impl Future<Output = Result<Loaded>> + Send + 'static) -> Self {
+        let content = async move { Content::of(opened.await?).await };
+        Self::new(content, |py, content| content.given(py))
     }
 
     /// One whose outcome is `None`.
@@ -80,20 +87,29 @@ impl Operation {
         let work = self.take()?;
         let task = blocking::spawn(async move {
             let outcome = work.await;
-            // A program that ends has nobody any more who could be told.
-            let told = Python::try_attach(|py| {
-                let (value, error) = match outcome.map_err(error::raised).and_then(|give| give(py)) {
-                    Ok(value) => (value, py.None()),
-                    Err(error) => (py.None(), error.into_value(py).into_any()),
-                };
-                if let Err(error) = done.call1(py, (value, error)) {
-                    error.write_unraisable(py, None);
-                }
+            // Others of Python's threads may have to be waited for.
+            let told = unblock(move || {
+                tell(outcome, &done);
+                Ok(())
             });
-            told.unwrap_or_default();
+            told.await.unwrap_or_default();
         });
         Ok(Task(task))
     }
+}
+
+fn tell(outcome: Result<Outcome>, done: &Py<PyAny>) {
+    // A program that ends has nobody any more who could be told.
+    let told = Python::try_attach(|py| {
+        let (value, error) = match outcome.map_err(error::raised).and_then(|give| give(py)) {
+            Ok(value) => (value, py.None()),
+            Err(error) => (py.None(), error.into_value(py).into_any()),
+        };
+        if let Err(error) = done.call1(py, (value, error)) {
+            error.write_unraisable(py, None);
+        }
+    });
+    told.unwrap_or_default();
 }
 
 /// A call that was begun.
@@ -108,7 +124,8 @@ impl Task {
     }
 }
 
-async fn until_interrupted<T>(work: BoxFuture<'static, T>) -> PyResult<T> {
+/// The same, until a signal's handler raises.
+pub async fn until_interrupted<T>(work: BoxFuture<'_, T>) -> PyResult<T> {
     let mut work = pin!(work);
     if let Poll::Ready(outcome) = poll!(&mut work) {
         return Ok(outcome);

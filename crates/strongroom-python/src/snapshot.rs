@@ -7,7 +7,7 @@ use crate::listing::Listing;
 use crate::object::Metadata;
 use crate::operation::Operation;
 use crate::reader::Reader;
-use crate::{bytes, convert, error};
+use crate::{convert, error};
 
 /// A namespace at one version.
 #[pyclass(frozen, module = "strongroom._strongroom")]
@@ -39,15 +39,14 @@ impl Snapshot {
     fn metadata(&self, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
         let (snapshot, location) = (self.0.clone(), convert::location(location)?);
         let found = async move { snapshot.find(&location).await };
-        Ok(Operation::new(found, |py, found| Ok(Py::new(py, Metadata::of(py, &found))?.into_any())))
+        Ok(Operation::new(found, |py, found| Ok(Py::new(py, Metadata::of(&found))?.into_any())))
     }
 
     #[pyo3(signature = (location, start=None, end=None))]
     fn load(&self, location: &Bound<'_, PyAny>, start: Option<i64>, end: Option<i64>) -> PyResult<Operation> {
         let (snapshot, location) = (self.0.clone(), convert::location(location)?);
         let range: ByteRange = convert::range(start, end)?;
-        let loaded = async move { snapshot.find(&location).await?.load_bytes(range).await };
-        Ok(Operation::new(loaded, |py, loaded| bytes::given(py, &loaded)))
+        Ok(Operation::of_content(async move { snapshot.find(&location).await?.load(range).await }))
     }
 
     fn open(&self, location: &Bound<'_, PyAny>) -> PyResult<Operation> {

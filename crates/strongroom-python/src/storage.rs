@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use strongroom::{ContentStorage, Error, ErrorKind, ListOptions, LoadOptions, Source, blocking};
 
 use crate::batch::Batch;
+use crate::bytes::Content;
 use crate::convert::{self, Name};
 use crate::listing::Listing;
 use crate::object::{Commit, Metadata};
@@ -147,13 +148,12 @@ impl Storage {
         end: Option<i64>,
     ) -> PyResult<Operation> {
         let (opened, name, range) = (self.opened(py)?, convert::name(location)?, convert::range(start, end)?);
-        let loaded = async move {
+        Ok(Operation::of_content(async move {
             match opened.object("load", name).await? {
-                Found::Object(object) => object.load_bytes(range).await,
-                Found::Plain(storage, location) => storage.load_bytes(&location, range).await,
+                Found::Object(object) => object.load(range).await,
+                Found::Plain(storage, location) => storage.load(&location, range).await,
             }
-        };
-        Ok(Operation::new(loaded, |py, loaded| bytes::given(py, &loaded)))
+        }))
     }
 
     /// All of these, in their order.
@@ -167,7 +167,8 @@ impl Storage {
         let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
         let loaded = opened.load_all(locations, progress.map(Progress::new));
         Ok(Operation::new(loaded, |py, loaded| {
-            let given = loaded.iter().map(|loaded| bytes::given(py, loaded)).collect::<PyResult<Vec<_>>>()?;
+            let given =
+                loaded.into_iter().map(|loaded| Content::Here(loaded).given(py)).collect::<PyResult<Vec<_>>>()?;
             Ok(given.into_pyobject(py)?.unbind())
         }))
     }
@@ -278,7 +279,7 @@ impl Storage {
         };
         Ok(Operation::new(found, |py, found| {
             let metadata = match found {
-                (Found::Object(object), _) => Metadata::of(py, &object),
+                (Found::Object(object), _) => Metadata::of(&object),
                 (Found::Plain(_, location), metadata) => {
                     Metadata::plain(location.as_str(), &metadata.unwrap_or(strongroom::Metadata::new(0)))
                 }

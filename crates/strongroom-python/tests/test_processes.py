@@ -38,6 +38,19 @@ def test_stores_are_pickled_by_their_place(folder_store: Store, tmp_path: Path) 
     assert type(again) is strongroom.Storage and again.load("x") == b"2"
 
 
+def test_what_calls_return_is_pickled_too(folder_store: Store) -> None:
+    with folder_store.batch("why") as batch:
+        batch.store_bytes("n/s/x", b"1", attributes={"a.b": b"c"})
+    folder_store.store_bytes("n/s/x", b"2")
+    for known in (folder_store.metadata("n/s/x"), folder_store.log("n/s")[0], batch.receipt):
+        again = pickle.loads(pickle.dumps(known))
+        assert type(again) is type(known) and again == known and repr(again) == repr(known)
+    snapshot = pickle.loads(pickle.dumps(folder_store.snapshot("n/s", 1)))
+    assert snapshot == folder_store.snapshot("n/s", 1) and snapshot.load("n/s/x") == b"1"
+    assert snapshot != folder_store.snapshot("n/s") and len({snapshot, folder_store.snapshot("n/s", 1)}) == 1
+    assert pickle.loads(pickle.dumps(folder_store.snapshot("none/yet"))).version == 0
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_that_are_started_anew_use_it(folder_store: Store, method: str) -> None:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:

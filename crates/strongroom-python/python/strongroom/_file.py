@@ -26,6 +26,11 @@ class ObjectFile(io.RawIOBase):
         self.name = name
         self.mode = "rb"
 
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self._reader.size
+
     def readable(self) -> bool:
         return True
 
@@ -54,11 +59,15 @@ class ObjectFile(io.RawIOBase):
         self._at += len(read)
         return len(read)
 
-    def readall(self) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         self._check_open()
-        read = self._reader.read(self._at, self._reader.size).wait()
+        end = self._reader.size if size is None or size < 0 else self._at + size
+        read = self._reader.read(self._at, end).wait()
         self._at += len(read)
         return read
+
+    def readall(self) -> bytes:
+        return self.read()
 
     def _check_open(self) -> None:
         if self.closed:
@@ -68,6 +77,20 @@ class ObjectFile(io.RawIOBase):
         return f"<strongroom.ObjectFile {self.name!r}, {self._reader.size} bytes>"
 
 
-def buffered(reader: Reader, name: str) -> io.BufferedReader:
+class BufferedObject(io.BufferedReader):
     """The same, so that many small reads are few."""
-    return io.BufferedReader(ObjectFile(reader, name), min(BUFFER_SIZE, max(reader.size, 1)))
+
+    def __init__(self, raw: ObjectFile) -> None:
+        super().__init__(raw, min(BUFFER_SIZE, max(raw.size, 1)))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # What is larger than the buffer, which is empty, need not be copied through it.
+        if size is not None and size >= BUFFER_SIZE and self.raw.tell() == self.tell():
+            read: bytes = self.raw.read(size) or b""
+            return read
+        return super().read(size)
+
+
+def buffered(reader: Reader, name: str) -> BufferedObject:
+    """An object as a binary file."""
+    return BufferedObject(ObjectFile(reader, name))

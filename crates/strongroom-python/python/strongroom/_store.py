@@ -144,11 +144,11 @@ class Store(Storage):
 
         :raises MissingError: if there is no such version or tag, or it was collected.
         """
-        return Snapshot(self._native.snapshot(namespace, _version(at)).wait())
+        return Snapshot(self._native.snapshot(namespace, _version(at)).wait(), self)
 
     async def snapshot_async(self, namespace: str = "", at: At | None = None) -> Snapshot:
         """:meth:`snapshot` for ``async`` callers."""
-        return Snapshot(await awaited(self._native.snapshot(namespace, _version(at))))
+        return Snapshot(await awaited(self._native.snapshot(namespace, _version(at))), self)
 
     def log(self, namespace: str = "", limit: int | None = None) -> list[Commit]:
         """The commits of a namespace, the newest first."""
@@ -296,8 +296,10 @@ class Snapshot:
     It stays readable for the store's grace period after the version was superseded, and for ever if it has a tag.
     """
 
-    def __init__(self, native: _strongroom.Snapshot) -> None:
+    def __init__(self, native: _strongroom.Snapshot, store: Store) -> None:
         self._native = native
+        #: Of which store.
+        self.store = store
 
     @property
     def namespace(self) -> str:
@@ -344,6 +346,19 @@ class Snapshot:
         except FileNotFoundError:
             return False
         return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Snapshot):
+            return False
+        mine, others = ((each.store, each.namespace, each.version) for each in (self, other))
+        return mine == others
+
+    def __hash__(self) -> int:
+        return hash((self.store, self.namespace, self.version))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Version 0 is of nothing, which no store has a record of.
+        return Store.snapshot, (self.store, self.namespace, self.version or None)
 
     def __repr__(self) -> str:
         return f"<strongroom.Snapshot of {self.namespace or '.'!r} at {self.version}>"

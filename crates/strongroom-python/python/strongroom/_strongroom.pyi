@@ -56,6 +56,17 @@ class Task:
 class Metadata:
     """What is known of an object without reading it."""
 
+    def __new__(
+        cls,
+        location: str,
+        size: int,
+        digests: dict[str, str],
+        modified: float | None,
+        version: int | None,
+        kept: str | None,
+        attributes: dict[str, bytes],
+    ) -> Metadata: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
     @property
     def location(self) -> str: ...
     @property
@@ -77,6 +88,10 @@ class Metadata:
 class Commit:
     """One commit of a namespace."""
 
+    def __new__(
+        cls, version: int, id: str, time: float, author: str, message: str, put: int, removed: int
+    ) -> Commit: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
     @property
     def version(self) -> int: ...
     @property
@@ -96,6 +111,8 @@ class Commit:
 class Receipt:
     """What a batch did."""
 
+    def __new__(cls, stored: list[Metadata], versions: dict[str, int]) -> Receipt: ...
+    def __getnewargs__(self) -> tuple[Any, ...]: ...
     @property
     def stored(self) -> list[Metadata]: ...
     @property

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING
 
-from .._file import BUFFER_SIZE, ObjectFile
+from .._file import BufferedObject, ObjectFile
 from .._open import create
 from .._storage import Algorithm
 from .._store import Store
@@ -170,7 +169,7 @@ class ContentStorage(BaseStorage):
             reader = self.native._native.open(name).wait()
         except Error as error:
             raise translated(error) from error
-        return io.BufferedReader(_Verified(reader, name), min(BUFFER_SIZE, max(reader.size, 1)))
+        return BufferedObject(_Verified(reader, name))
 
     def _exists(self, location: Location) -> bool:
         try:
@@ -233,8 +232,8 @@ class _Verified(ObjectFile):
         except Error as error:
             raise translated(error) from error
 
-    def readall(self) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         try:
-            return super().readall()
+            return super().read(size)
         except Error as error:
             raise translated(error) from error
