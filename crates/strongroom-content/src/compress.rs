@@ -1,7 +1,7 @@
 //! Compression of chunks, where it pays.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
@@ -35,21 +35,23 @@ impl<T> Contexts<T> {
         make: impl FnOnce() -> io::Result<T>,
         work: impl FnOnce(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let kept = self.kept().pop();
+        let kept = self.kept().and_then(|mut kept| kept.pop());
         let mut context = kept.map_or_else(make, Ok)?;
         let done = work(&mut context);
         // One that has failed is not used again.
-        if done.is_ok() {
-            let mut kept = self.kept();
-            if kept.len() < KEPT_CONTEXTS {
-                kept.push(context);
-            }
+        if let Some(mut kept) = self.kept().filter(|kept| done.is_ok() && kept.len() < KEPT_CONTEXTS) {
+            kept.push(context);
         }
         done
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nobody waits for it: a thread that had it when its process forked never gives it back to the fork.
+    fn kept(&self) -> Option<MutexGuard<'_, Vec<T>>> {
+        match self.0.try_lock() {
+            Ok(kept) => Some(kept),
+            Err(TryLockError::Poisoned(kept)) => Some(kept.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -13,15 +13,36 @@ use crate::operation::until_interrupted;
 
 /// What is larger goes into Python's memory piece by piece, as it is read.
 const SMALL_BYTES: u64 = 1 << 20;
+/// What is given and no larger than this is copied.
+const COPIED_BYTES: usize = 64 << 10;
 
-/// Content given by Python. A `bytes` is not copied, since nobody can write to it; Python gives us everything else as one.
+/// Content given by Python, which gives us everything as a `bytes`. Nobody can write to that, so if it is large it is not copied; a copy
+/// of a small one costs less than to tell Python when we are done with it.
 pub fn taken(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-    let backed: PyBackedBytes = data
+    let data = data
         .cast::<PyBytes>()
-        .map_err(|_| PyTypeError::new_err(format!("content is bytes, not {}", data.get_type())))?
-        .clone()
-        .into();
-    Ok(Bytes::from_owner(backed))
+        .map_err(|_| PyTypeError::new_err(format!("content is bytes, not {}", data.get_type())))?;
+    let content = data.as_bytes();
+    if content.len() <= COPIED_BYTES {
+        return Ok(Bytes::copy_from_slice(content));
+    }
+    Ok(Bytes::from_owner(Given(Some(data.clone().into()))))
+}
+
+struct Given(Option<PyBackedBytes>);
+
+impl AsRef<[u8]> for Given {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+/// As [`Held`](crate::held::Held) does it, and why.
+impl Drop for Given {
+    fn drop(&mut self) {
+        let data = self.0.take();
+        Python::try_attach(|_| drop(data)).unwrap_or_default();
+    }
 }
 
 /// Content for Python.

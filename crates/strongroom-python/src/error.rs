@@ -1,17 +1,20 @@
 //! Errors as Python's exceptions: `strongroom.errors` has one for each kind.
 
 use std::error::Error as StdError;
+use std::fmt;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyBaseException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use strongroom::{Error, ErrorKind};
 
+use crate::held::Held;
+
 /// The exception for an error, with all its causes in one line.
 pub fn raised(error: Error) -> PyErr {
     // Those were raised by Python, in a stream or a callable that was given.
-    if let Some(raised) = error.source().and_then(|cause| cause.downcast_ref::<PyErr>()) {
-        return Python::attach(|py| raised.clone_ref(py));
+    if let Some(raised) = error.source().and_then(|cause| cause.downcast_ref::<Raised>()) {
+        return Python::attach(|py| PyErr::from_value(raised.value.clone_ref(py).into_bound(py).into_any()));
     }
     Python::attach(|py| exception(py, &error).unwrap_or_else(|_| PyRuntimeError::new_err(shown(&error))))
 }
@@ -38,8 +41,27 @@ fn shown(error: &Error) -> String {
     text
 }
 
-/// An error that Python raised while we were calling it, for the way through our own code.
+/// What Python raised while we were calling it, on its way through our own code.
+#[derive(Debug)]
+struct Raised {
+    value: Held<PyBaseException>,
+    shown: String,
+}
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl StdError for Raised {}
+
+/// The error of an operation that has called Python, which has raised one.
 pub fn of_python(operation: &'static str, subject: &str, error: PyErr) -> Error {
-    let detail = format!("it raised {error}");
-    Error::new(ErrorKind::Invalid, operation, subject, detail).with_source(error)
+    let (value, shown) = Python::attach(|py| (error.value(py).clone().unbind(), error.to_string()));
+    let detail = format!("it raised {shown}");
+    let raised = Raised { value: value.into(), shown };
+    // Dropped where Python is at hand, and not wherever this is.
+    Python::attach(|_| drop(error));
+    Error::new(ErrorKind::Invalid, operation, subject, detail).with_source(raised)
 }

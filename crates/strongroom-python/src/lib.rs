@@ -9,6 +9,7 @@ mod bytes;
 mod command;
 mod convert;
 mod error;
+mod held;
 mod listing;
 mod object;
 mod opening;

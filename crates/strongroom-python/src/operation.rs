@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::bytes::Content;
 use crate::error;
+use crate::held::Held;
 
 /// How often it is looked whether Ctrl-C was pressed meanwhile.
 const SIGNALS: Duration = Duration::from_millis(100);
@@ -84,7 +85,7 @@ impl Operation {
 
     /// Begins it, and calls `done(value, None)` or `done(None, exception)` at its end, on any thread.
     fn start(&self, done: Py<PyAny>) -> PyResult<Task> {
-        let work = self.take()?;
+        let (work, done) = (self.take()?, Held::from(done));
         let task = blocking::spawn(async move {
             let outcome = work.await;
             // Others of Python's threads may have to be waited for.

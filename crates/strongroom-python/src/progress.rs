@@ -6,15 +6,17 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use strongroom::TargetFile;
 
+use crate::held::Held;
+
 /// How often it is told how much of a file is written.
 const OFTEN: Duration = Duration::from_millis(100);
 
 /// A callable that takes how much of how much is done, in bytes.
-pub struct Progress(Py<PyAny>);
+pub struct Progress(Held<PyAny>);
 
 impl Progress {
     pub fn new(callable: Py<PyAny>) -> Self {
-        Self(callable)
+        Self(callable.into())
     }
 
     /// What it raises is said and ends nothing.

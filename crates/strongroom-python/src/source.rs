@@ -4,11 +4,12 @@ use futures::stream::try_unfold;
 use pyo3::prelude::*;
 use strongroom::{Source, unblock};
 
+use crate::held::Held;
 use crate::{bytes, error};
 
 /// From an iterator of `bytes`. What it raises fails the store.
 pub fn of_pieces(pieces: Py<PyAny>) -> Source {
-    Source::stream(try_unfold(pieces, |pieces| async move {
+    Source::stream(try_unfold(Held::from(pieces), |pieces| async move {
         unblock(move || {
             let next = Python::attach(|py| {
                 let mut iterator = pieces.bind(py).try_iter()?;

@@ -11,6 +11,7 @@ use strongroom::workflow::{
 use strongroom::{Error, ErrorKind, Result};
 
 use crate::error;
+use crate::held::Held;
 use crate::operation::Operation;
 use crate::storage::Storage;
 
@@ -198,6 +199,7 @@ fn unit((name, inputs, before, work): Given) -> PyResult<Unit> {
         error::raised(Error::new(ErrorKind::Invalid, "run", &name, detail))
     };
     let inputs: Value = serde_json::from_str(&inputs).map_err(refused)?;
+    let work = Held::from(work);
     let unit = Unit::of_shared(name, move |context| {
         let context = UnitContext(Arc::clone(context));
         let result: Result<String, PyErr> = Python::attach(|py| work.call1(py, (context,))?.extract(py));

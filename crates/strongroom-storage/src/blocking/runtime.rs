@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
+use arc_swap::{ArcSwapOption, Guard};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 
@@ -13,7 +14,7 @@ use crate::unblock::here;
 /// More threads than this bring nothing: blocking work has threads of its own, and the caller's thread runs the future.
 const MAX_WORKERS: usize = 8;
 
-static SHARED: Shared = Shared(Mutex::new(None));
+static SHARED: Shared = Shared::new();
 
 /// Runs `future` to its end and returns what it gives, while this thread waits.
 ///
@@ -37,7 +38,8 @@ where
     F: Future + Send,
     F::Output: Send,
 {
-    let runtime = SHARED.of_process(std::process::id());
+    let shared = SHARED.of_process(std::process::id());
+    let runtime = &shared.runtime;
     if Handle::try_current().is_err() {
         return runtime.block_on(future);
     }
@@ -64,25 +66,38 @@ where
 ///
 /// In a program that ends, it ends where it is.
 pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-    SHARED.of_process(std::process::id()).spawn(future).abort_handle()
+    SHARED.of_process(std::process::id()).runtime.spawn(future).abort_handle()
 }
 
 /// The runtime of this process. A fork has the memory of its parent's runtime but not the threads, and needs another one.
-struct Shared(Mutex<Option<(u32, Arc<Runtime>)>>);
+///
+/// There is no lock here: a thread that had it when its process forked would keep the fork waiting for ever.
+struct Shared(ArcSwapOption<OfProcess>);
+
+struct OfProcess {
+    process: u32,
+    runtime: Runtime,
+}
 
 impl Shared {
-    fn of_process(&self, process: u32) -> Arc<Runtime> {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*shared {
-            Some((made_by, runtime)) if *made_by == process => Arc::clone(runtime),
-            _ => {
-                let runtime = Arc::new(make());
-                if let Some((_, parents)) = shared.replace((process, Arc::clone(&runtime))) {
-                    // To drop it would be to wait for threads that are not there.
-                    std::mem::forget(parents);
-                }
-                runtime
+    const fn new() -> Self {
+        Self(ArcSwapOption::const_empty())
+    }
+
+    fn of_process(&self, process: u32) -> Arc<OfProcess> {
+        loop {
+            let known = self.0.load_full();
+            if let Some(known) = known.as_ref().filter(|known| known.process == process) {
+                return Arc::clone(known);
             }
+            let made = Arc::new(OfProcess { process, runtime: make() });
+            let before = Guard::into_inner(self.0.compare_and_swap(&known, Some(Arc::clone(&made))));
+            if before.as_ref().map(Arc::as_ptr) == known.as_ref().map(Arc::as_ptr) {
+                // To drop the parent's would be to wait for threads that are not there.
+                std::mem::forget((known, before));
+                return made;
+            }
+            // Another thread was faster.
         }
     }
 }
@@ -156,12 +171,17 @@ mod tests {
 
     #[test]
     fn one_process_shares_one_runtime_and_a_fork_has_its_own() {
-        let shared = Shared(Mutex::default());
+        let shared = Shared::new();
         let parents = shared.of_process(1);
         assert!(Arc::ptr_eq(&parents, &shared.of_process(1)));
         let childs = shared.of_process(2);
         assert!(!Arc::ptr_eq(&parents, &childs));
         assert!(Arc::ptr_eq(&childs, &shared.of_process(2)));
-        assert_eq!(childs.block_on(async { 7 }), 7);
+        assert_eq!(childs.runtime.block_on(async { 7 }), 7);
+        let all = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| shared.of_process(3))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        assert!(all.iter().all(|one| Arc::ptr_eq(one, &all[0])), "threads that race for it share it");
     }
 }
