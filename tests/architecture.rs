@@ -40,6 +40,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("cacache", &["strongroom-bench"]),
     ("nix", &["strongroom-bench"]),
     ("pyo3", &["strongroom-python"]),
+    ("arc-swap", &["strongroom-storage"]),
     ("arbitrary", &["strongroom-fuzz"]),
 ];
 

@@ -7,6 +7,7 @@
 #[path = "../../../tests/python/mod.rs"]
 mod python;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,10 +24,14 @@ fn run(python: &Path, words: &[&str]) {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let programs = python.parent().map(PathBuf::from).into_iter().chain(std::env::split_paths(&path));
     command.env("PATH", std::env::join_paths(programs).expect("paths without colons"));
-    let output = command.output().expect("Python runs");
-    let shown = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success(), "{command:?}\n{}\n{}", shown[0], shown[1]);
-    println!("{}", shown[0]);
+    // Into a file and not through a pipe, whose end would not come before that of every process that a test may have left.
+    let shown = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-package.log");
+    let file = File::create(&shown).expect("a file");
+    command.stdout(file.try_clone().expect("the file")).stderr(file);
+    let status = command.status().expect("Python runs");
+    let shown = String::from_utf8_lossy(&std::fs::read(&shown).expect("the file")).into_owned();
+    assert!(status.success(), "{command:?}\n{shown}");
+    println!("{shown}");
 }
 
 #[test]
@@ -35,7 +40,7 @@ fn the_package_installs_passes_its_tests_and_has_the_types_that_it_says() {
     // The build needs what is installed already, and nothing of the registry again.
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-build-isolation"];
     run(&python, &[&install[..], &["--no-deps", "--force-reinstall", "."]].concat());
-    run(&python, &["-m", "pytest"]);
+    run(&python, &["-m", "pytest", "-o", "faulthandler_timeout=120"]);
     run(&python, &["-m", "mypy", "-p", "strongroom"]);
     run(&python, &["-m", "mypy.stubtest", "strongroom._strongroom"]);
 }
