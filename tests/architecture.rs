@@ -40,7 +40,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("cacache", &["strongroom-bench"]),
     ("nix", &["strongroom-bench"]),
     ("pyo3", &["strongroom-python"]),
-    ("arc-swap", &["strongroom-storage"]),
+    ("arc-swap", &["strongroom-storage", "strongroom-python"]),
     ("arbitrary", &["strongroom-fuzz"]),
 ];
 

@@ -9,6 +9,7 @@ use pyo3::types::PyBytes;
 use strongroom::{ByteStream, Error, ErrorKind, Loaded, Result, blocking};
 
 use crate::error;
+use crate::held::Held;
 use crate::operation::until_interrupted;
 
 /// What is larger goes into Python's memory piece by piece, as it is read.
@@ -26,22 +27,15 @@ pub fn taken(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if content.len() <= COPIED_BYTES {
         return Ok(Bytes::copy_from_slice(content));
     }
-    Ok(Bytes::from_owner(Given(Some(data.clone().into()))))
+    Ok(Bytes::from_owner(Given(Held::from(PyBackedBytes::from(data.clone())))))
 }
 
-struct Given(Option<PyBackedBytes>);
+/// Large content that Python has given.
+struct Given(Held<PyBackedBytes>);
 
 impl AsRef<[u8]> for Given {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
-    }
-}
-
-/// As [`Held`](crate::held::Held) does it, and why.
-impl Drop for Given {
-    fn drop(&mut self) {
-        let data = self.0.take();
-        Python::try_attach(|_| drop(data)).unwrap_or_default();
+        &self.0
     }
 }
 

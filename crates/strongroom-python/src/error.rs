@@ -44,7 +44,7 @@ fn shown(error: &Error) -> String {
 /// What Python raised while we were calling it, on its way through our own code.
 #[derive(Debug)]
 struct Raised {
-    value: Held<PyBaseException>,
+    value: Held<Py<PyBaseException>>,
     shown: String,
 }
 

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use crate::bytes::Content;
 use crate::error;
-use crate::held::Held;
+use crate::held::{Held, let_go};
 
 /// How often it is looked whether Ctrl-C was pressed meanwhile.
 const SIGNALS: Duration = Duration::from_millis(100);
@@ -76,10 +76,12 @@ impl Operation {
     /// Does it, while this thread waits; other threads of Python go on. Ctrl-C ends it.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let work = self.take()?;
+        let_go(py);
         let outcome = match self.is_little {
             true => py.detach(|| blocking::wait_here(work)),
             false => py.detach(|| blocking::wait(until_interrupted(work)))?,
         };
+        let_go(py);
         outcome.map_err(error::raised)?(py)
     }
 
@@ -102,6 +104,7 @@ impl Operation {
 fn tell(outcome: Result<Outcome>, done: &Py<PyAny>) {
     // A program that ends has nobody any more who could be told.
     let told = Python::try_attach(|py| {
+        let_go(py);
         let (value, error) = match outcome.map_err(error::raised).and_then(|give| give(py)) {
             Ok(value) => (value, py.None()),
             Err(error) => (py.None(), error.into_value(py).into_any()),

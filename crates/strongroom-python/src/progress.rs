@@ -12,7 +12,7 @@ use crate::held::Held;
 const OFTEN: Duration = Duration::from_millis(100);
 
 /// A callable that takes how much of how much is done, in bytes.
-pub struct Progress(Held<PyAny>);
+pub struct Progress(Held<Py<PyAny>>);
 
 impl Progress {
     pub fn new(callable: Py<PyAny>) -> Self {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
+import time
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -25,6 +27,20 @@ def test_what_was_stored_is_loaded(storage: Storage) -> None:
 def test_anything_with_bytes_is_content(storage: Storage, data: bytes) -> None:
     storage.store_bytes("x", data)
     assert storage.load("x") == b"abc"
+
+
+def test_content_is_let_go_of_when_it_is_stored(storage: Storage) -> None:
+    data = bytes(1_000_000)
+    before = sys.getrefcount(data)
+    storage.store_bytes("x", data)
+    # What is kept in memory is the very same.
+    storage.delete("x")
+    for _ in range(1000):
+        storage.exists("x")
+        if sys.getrefcount(data) == before:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{sys.getrefcount(data) - before} references are left")
 
 
 def test_an_array_is_content(storage: Storage) -> None:
