@@ -18,6 +18,13 @@ sys.path.insert(0, os.path.dirname(__file__))
 _NUMBERS = itertools.count()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is to be tried, what is skipped is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in the environment is not the tests' business."""
