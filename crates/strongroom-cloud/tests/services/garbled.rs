@@ -51,10 +51,11 @@ async fn carry(mut client: TcpStream, server: SocketAddr, left: &AtomicUsize) ->
                 return there.shutdown().await;
             }
             let piece = &mut piece[..length];
-            if let Some(at) = piece.windows(MARK.len()).position(|bytes| bytes == MARK) {
-                if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-                    piece[at] ^= 1;
-                }
+            let take = |left: usize| left.checked_sub(1);
+            if let Some(at) = piece.windows(MARK.len()).position(|bytes| bytes == MARK)
+                && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+            {
+                piece[at] ^= 1;
             }
             there.write_all(piece).await?;
         }
