@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use strongroom::{ContentStorage, Location, Source, StoreMode};
+use strongroom::{ContentStorage, Location, PutOptions, Source, StoreMode};
 
 use crate::convert::{self, Name};
 use crate::object::Metadata;
@@ -15,37 +15,41 @@ use crate::options::Putting;
 use crate::progress::Progress;
 use crate::{bytes, source};
 
-/// A link that is made when the batch is committed: what is to be found then.
-struct Link {
-    to: Location,
-    from: Name,
-    mode: StoreMode,
+/// What is done when the batch is committed, in this order: where a location is named twice, the last counts.
+enum Step {
+    Put(Location, Source, PutOptions),
+    /// What is to be found then.
+    Copy {
+        from: Name,
+        to: Location,
+        mode: StoreMode,
+    },
+    Delete {
+        location: Location,
+        missing_ok: bool,
+    },
 }
 
 /// A batch, until it is committed.
 #[pyclass(frozen, module = "strongroom._strongroom")]
 pub struct Batch {
     store: ContentStorage,
-    pending: Mutex<Option<(strongroom::Batch, Vec<Link>)>>,
+    steps: Mutex<Option<Vec<Step>>>,
 }
 
 impl Batch {
     pub fn new(store: ContentStorage) -> Self {
-        let batch = store.batch();
-        Self { store, pending: Mutex::new(Some((batch, Vec::new()))) }
+        Self { store, steps: Mutex::new(Some(Vec::new())) }
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut strongroom::Batch, &mut Vec<Link>) -> T) -> PyResult<T> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let (batch, links) = pending.as_mut().ok_or_else(over)?;
-        Ok(change(batch, links))
+    fn push(&self, step: Step) -> PyResult<()> {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.as_mut().ok_or_else(over)?.push(step);
+        Ok(())
     }
 
     fn put(&self, location: &Bound<'_, PyAny>, source: Source, how: Putting) -> PyResult<()> {
-        let (location, options) = (convert::location(location)?, how.options()?);
-        self.with(|batch, _| {
-            batch.put(location, source, options);
-        })
+        self.push(Step::Put(convert::location(location)?, source, how.options()?))
     }
 }
 
@@ -69,38 +73,35 @@ impl Batch {
 
     /// Gives what is at one location another name, without its bytes moving.
     fn copy(&self, from: &Bound<'_, PyAny>, to: &Bound<'_, PyAny>, mode: &str) -> PyResult<()> {
-        let link = Link { to: convert::location(to)?, from: convert::name(from)?, mode: convert::mode(mode)? };
-        self.with(|_, links| links.push(link))
+        self.push(Step::Copy { from: convert::name(from)?, to: convert::location(to)?, mode: convert::mode(mode)? })
     }
 
     fn delete(&self, location: &Bound<'_, PyAny>, missing_ok: bool) -> PyResult<()> {
-        let location = convert::location(location)?;
-        self.with(|batch, _| {
-            if missing_ok {
-                batch.remove_if_present(location)
-            } else {
-                batch.remove(location)
-            };
-        })
+        self.push(Step::Delete { location: convert::location(location)?, missing_ok })
     }
 
     /// Calls `progress(done, total)` after each object that was taken in; `total` is what is known to come.
     #[pyo3(signature = (message, total, progress=None))]
     fn commit(&self, message: String, total: u64, progress: Option<Py<PyAny>>) -> PyResult<Operation> {
-        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (mut batch, links) = pending.ok_or_else(over)?;
-        batch = batch.with_message(message);
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (steps, store) = (steps.ok_or_else(over)?, self.store.clone());
+        let mut batch = store.batch().with_message(message);
         if let Some(progress) = progress.map(Progress::new) {
             batch = batch.with_progress(Arc::new(move |_, done| progress.tell(done, total.max(done))));
         }
-        let store = self.store.clone();
         let committed = async move {
-            for Link { to, from, mode } in links {
-                let object = match from {
-                    Name::Location(location) => store.find(&location).await?,
-                    Name::Digest(digest) => store.find_digest(&digest).await?,
+            for step in steps {
+                match step {
+                    Step::Put(location, source, options) => batch.put(location, source, options),
+                    Step::Copy { from: Name::Location(from), to, mode } => {
+                        batch.link(to, store.find(&from).await?, mode)
+                    }
+                    Step::Copy { from: Name::Digest(from), to, mode } => {
+                        batch.link(to, store.find_digest(&from).await?, mode)
+                    }
+                    Step::Delete { location, missing_ok: true } => batch.remove_if_present(location),
+                    Step::Delete { location, missing_ok: false } => batch.remove(location),
                 };
-                batch.link(to, object, mode);
             }
             batch.commit().await
         };

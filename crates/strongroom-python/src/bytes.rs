@@ -1,6 +1,6 @@
 //! Bytes on their way from and to Python.
 
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::{FutureExt, TryStreamExt};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -56,6 +56,16 @@ impl Content {
         })
     }
 
+    /// The same, when all of it is here: for callers that must not be kept waiting later.
+    pub async fn arrived(self) -> Result<Self> {
+        let Self::ToCome(length, mut stream) = self else { return Ok(self) };
+        let mut room = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
+        while let Some(piece) = stream.try_next().await? {
+            room.extend_from_slice(&piece);
+        }
+        if room.len() as u64 == length { Ok(Self::Here(room.freeze())) } else { Err(wrong_length()) }
+    }
+
     /// As Python's `bytes`. What is to come is waited for.
     pub fn given(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let bytes = match self {
@@ -71,12 +81,15 @@ impl Content {
 
 /// Writes exactly what comes into `room`.
 async fn fill(mut room: &mut [u8], mut stream: ByteStream) -> Result<()> {
-    let wrong = || Error::new(ErrorKind::Internal, "load", "content", "it has another length than was said");
     while let Some(piece) = stream.try_next().await? {
         if piece.len() > room.len() {
-            return Err(wrong());
+            return Err(wrong_length());
         }
         room.put_slice(&piece);
     }
-    if room.is_empty() { Ok(()) } else { Err(wrong()) }
+    if room.is_empty() { Ok(()) } else { Err(wrong_length()) }
+}
+
+fn wrong_length() -> Error {
+    Error::new(ErrorKind::Internal, "load", "content", "it has another length than was said")
 }

@@ -43,7 +43,7 @@ fn shown(error: &Error) -> String {
 
 /// What Python raised while we were calling it, on its way through our own code.
 #[derive(Debug)]
-struct Raised {
+pub struct Raised {
     value: Held<Py<PyBaseException>>,
     shown: String,
 }
@@ -56,12 +56,20 @@ impl fmt::Display for Raised {
 
 impl StdError for Raised {}
 
+impl From<PyErr> for Raised {
+    fn from(error: PyErr) -> Self {
+        // Dropped where Python is at hand, and not wherever this is.
+        Python::attach(|py| {
+            let (value, shown) = (error.value(py).clone().unbind(), error.to_string());
+            drop(error);
+            Self { value: value.into(), shown }
+        })
+    }
+}
+
 /// The error of an operation that has called Python, which has raised one.
 pub fn of_python(operation: &'static str, subject: &str, error: PyErr) -> Error {
-    let (value, shown) = Python::attach(|py| (error.value(py).clone().unbind(), error.to_string()));
-    let detail = format!("it raised {shown}");
-    let raised = Raised { value: value.into(), shown };
-    // Dropped where Python is at hand, and not wherever this is.
-    Python::attach(|_| drop(error));
+    let raised = Raised::from(error);
+    let detail = format!("it raised {raised}");
     Error::new(ErrorKind::Invalid, operation, subject, detail).with_source(raised)
 }

@@ -1,6 +1,7 @@
 //! A call that Python waits for, or goes on without.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
@@ -11,7 +12,7 @@ use futures::{FutureExt, poll};
 use pyo3::BoundObject;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use strongroom::{Loaded, Result, blocking, unblock};
+use strongroom::{Error, ErrorKind, Loaded, Result, blocking, unblock};
 use tokio::task::AbortHandle;
 
 use crate::bytes::Content;
@@ -21,8 +22,31 @@ use crate::held::{Held, let_go};
 /// How often it is looked whether Ctrl-C was pressed meanwhile.
 const SIGNALS: Duration = Duration::from_millis(100);
 
+/// Makes a Python object.
+type Give = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
 /// What came of a call, still to become a Python object.
-type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+enum Outcome {
+    Object(Give),
+    Content(Content),
+}
+
+impl Outcome {
+    fn given(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self {
+            Self::Object(give) => give(py),
+            Self::Content(content) => content.given(py),
+        }
+    }
+
+    /// The same, of which nothing is to be waited for any more.
+    async fn arrived(self) -> Result<Self> {
+        Ok(match self {
+            Self::Content(content) => Self::Content(content.arrived().await?),
+            object => object,
+        })
+    }
+}
 
 /// A call that has not begun.
 #[pyclass(frozen, module = "strongroom._strongroom")]
@@ -37,7 +61,8 @@ impl Operation {
         work: impl Future<Output = Result<T>> + Send + 'static,
         give: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     ) -> Self {
-        let work = work.map(|done| done.map(|value| Box::new(move |py: Python<'_>| give(py, value)) as Outcome));
+        let given = |value| Outcome::Object(Box::new(move |py: Python<'_>| give(py, value)));
+        let work = work.map(|done| done.map(given));
         Self { work: Mutex::new(Some(work.boxed())), is_little: false }
     }
 
@@ -48,8 +73,12 @@ impl Operation {
 
     /// One whose outcome is content.
     pub fn of_content(opened: impl Future<Output = Result<Loaded>> + Send + 'static) -> Self {
-        let content = async move { Content::of(opened.await?).await };
-        Self::new(content, |py, content| content.given(py))
+        Self::of_what_comes(async move { Content::of(opened.await?).await })
+    }
+
+    pub fn of_what_comes(content: impl Future<Output = Result<Content>> + Send + 'static) -> Self {
+        let work = content.map(|content| content.map(Outcome::Content));
+        Self { work: Mutex::new(Some(work.boxed())), is_little: false }
     }
 
     /// One whose outcome is `None`.
@@ -82,14 +111,17 @@ impl Operation {
             false => py.detach(|| blocking::wait(until_interrupted(work)))?,
         };
         let_go(py);
-        outcome.map_err(error::raised)?(py)
+        outcome.map_err(error::raised)?.given(py)
     }
 
     /// Begins it, and calls `done(value, None)` or `done(None, exception)` at its end, on any thread.
     fn start(&self, done: Py<PyAny>) -> PyResult<Task> {
         let (work, done) = (self.take()?, Held::from(done));
         let task = blocking::spawn(async move {
-            let outcome = work.await;
+            let outcome = AssertUnwindSafe(async { work.await?.arrived().await }).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Internal, "run", "a call", "it panicked; please report what stderr says"))
+            });
             // Others of Python's threads may have to be waited for.
             let told = unblock(move || {
                 tell(outcome, &done);
@@ -105,7 +137,7 @@ fn tell(outcome: Result<Outcome>, done: &Py<PyAny>) {
     // A program that ends has nobody any more who could be told.
     let told = Python::try_attach(|py| {
         let_go(py);
-        let (value, error) = match outcome.map_err(error::raised).and_then(|give| give(py)) {
+        let (value, error) = match outcome.map_err(error::raised).and_then(|outcome| outcome.given(py)) {
             Ok(value) => (value, py.None()),
             Err(error) => (py.None(), error.into_value(py).into_any()),
         };

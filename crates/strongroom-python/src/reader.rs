@@ -25,8 +25,9 @@ const PIECES_AT_ONCE: usize = 2;
 pub struct Reader {
     size: u64,
     from: From,
-    /// What reads on from where the last read ended.
+    /// What reads on from where the last read ended, in the process that has opened it: another may have it locked for ever.
     ahead: Arc<Mutex<Ahead>>,
+    process: u32,
 }
 
 #[derive(Clone)]
@@ -35,7 +36,7 @@ enum From {
     Open(Arc<dyn ObjectReader>),
     Object(Box<ObjectRef>),
     /// As it is when it is read.
-    Place(Arc<dyn ExternalStorage>, Location),
+    Place(Arc<dyn ExternalStorage>, Location, u64),
 }
 
 impl From {
@@ -45,7 +46,19 @@ impl From {
         let loaded = match self {
             Self::Open(reader) => return Ok(pieces(Arc::clone(reader), start..end)),
             Self::Object(object) => object.load(range).await?,
-            Self::Place(storage, location) => storage.load(location, range).await?,
+            Self::Place(storage, location, size) => {
+                let loaded = storage.load(location, range).await;
+                // What is smaller now does not have the range.
+                let is_other = match &loaded {
+                    Ok(loaded) => loaded.size != *size,
+                    Err(error) => error.kind() == ErrorKind::Invalid,
+                };
+                if is_other {
+                    let detail = "it was replaced since it was opened; open it again";
+                    return Err(Error::new(ErrorKind::Changed, "load", location, detail));
+                }
+                loaded?
+            }
         };
         Ok(loaded.into_stream())
     }
@@ -112,13 +125,16 @@ impl Ahead {
 
 impl Reader {
     fn new(size: u64, from: From) -> Self {
-        Self { size, from, ahead: Arc::default() }
+        Self { size, from, ahead: Arc::default(), process: std::process::id() }
     }
 
     pub async fn of_location(storage: Arc<dyn ExternalStorage>, location: Location) -> Result<Self> {
         Ok(match storage.reader(&location).await? {
             Some(reader) => Self::new(reader.size(), From::Open(reader)),
-            None => Self::new(storage.metadata(&location).await?.size, From::Place(storage, location)),
+            None => {
+                let size = storage.metadata(&location).await?.size;
+                Self::new(size, From::Place(storage, location, size))
+            }
         })
     }
 
@@ -138,14 +154,17 @@ impl Reader {
     fn read(&self, start: u64, end: u64) -> Operation {
         let (start, end) = (start.min(self.size), end.min(self.size));
         let (from, ahead, size) = (self.from.clone(), Arc::clone(&self.ahead), self.size);
+        let is_own = self.process == std::process::id();
         let content = async move {
             match end.saturating_sub(start) {
                 0 => Ok(Content::Here(Bytes::new())),
-                1..=AHEAD_MAX_BYTES => Ok(Content::Here(ahead.lock().await.read(&from, start, end, size).await?)),
+                1..=AHEAD_MAX_BYTES if is_own => {
+                    Ok(Content::Here(ahead.lock().await.read(&from, start, end, size).await?))
+                }
                 length => Ok(Content::ToCome(length, from.stream(start, end).await?)),
             }
         };
-        Operation::new(content, |py, content| content.given(py))
+        Operation::of_what_comes(content)
     }
 }
 

@@ -10,7 +10,7 @@ use strongroom::workflow::{
 };
 use strongroom::{Error, ErrorKind, Result};
 
-use crate::error;
+use crate::error::{self, Raised};
 use crate::held::Held;
 use crate::operation::Operation;
 use crate::storage::Storage;
@@ -203,7 +203,7 @@ fn unit((name, inputs, before, work): Given) -> PyResult<Unit> {
     let unit = Unit::of_shared(name, move |context| {
         let context = UnitContext(Arc::clone(context));
         let result: Result<String, PyErr> = Python::attach(|py| work.call1(py, (context,))?.extract(py));
-        Ok(serde_json::from_str(&result.map_err(UnitError::from)?)?)
+        Ok(serde_json::from_str(&result.map_err(|error| UnitError::from(Raised::from(error)))?)?)
     });
     Ok(before.into_iter().fold(unit.with_inputs(inputs), Unit::after))
 }

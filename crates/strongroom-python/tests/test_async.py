@@ -148,3 +148,13 @@ def test_a_loop_that_ends_with_work_under_way_is_no_error(store: Store) -> None:
 
     run(work())
     store.store_bytes("y", b"1")
+
+
+def test_many_large_objects_are_loaded_at_once(store: Store) -> None:
+    async def work() -> None:
+        content = bytes(range(256)) * 5000
+        await store.store_bytes_async("x", content)
+        loaded = await asyncio.gather(*(store.load_async("x") for _ in range(200)))
+        assert all(one == content for one in loaded)
+
+    run(work())

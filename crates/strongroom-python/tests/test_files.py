@@ -113,3 +113,22 @@ def test_damage_is_an_error_and_never_other_bytes(tmp_path: Path) -> None:
     assert isinstance(raised.value, OSError) and "x" in str(raised.value)
     with pytest.raises(strongroom.CorruptError), store.load_stream("x") as file:
         file.read()
+
+
+def test_large_and_small_reads_and_jumps_go_together(opened: Storage) -> None:
+    with opened.load_stream("x") as file:
+        file.read(1 << 20)
+        file.read(10)
+        file.seek(100)
+        assert file.read(10) == CONTENT[100:110] and file.tell() == 110
+
+
+def test_a_plain_object_that_is_replaced_while_it_is_read_is_told(tmp_path: Path) -> None:
+    plain = strongroom.open_storage("memory://replaced-while-read")
+    plain.store_bytes("x", CONTENT)
+    with plain.load_stream("x") as file:
+        assert file.read(1000) == CONTENT[:1000]
+        plain.store_bytes("x", b"other")
+        file.seek(1_000_000)
+        with pytest.raises(strongroom.ChangedError):
+            file.read(1000)

@@ -176,3 +176,10 @@ def test_transactions_can_be_begun_and_ended_by_calls(fs: StrongroomFileSystem) 
     with fs.transaction:
         pass
     assert fs.store.snapshot("c/r").version == 2
+
+
+def test_touching_what_was_written_before_in_the_block_leaves_it(fs: StrongroomFileSystem) -> None:
+    with fs.transaction:
+        fs.pipe("n/s/x", b"data")
+        fs.touch("n/s/x", truncate=False)
+    assert fs.cat("n/s/x") == b"data"

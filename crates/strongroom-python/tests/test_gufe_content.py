@@ -10,7 +10,13 @@ import pytest
 from gufe_storages import load, md5
 
 import strongroom
-from strongroom.gufe import ContentStorage, ExternalResourceError, MemoryStorage, MissingExternalResourceError
+from strongroom.gufe import (
+    ContentStorage,
+    ExternalResourceError,
+    MemoryStorage,
+    MissingExternalResourceError,
+    clear_dag,
+)
 from strongroom.gufe.errors import ChangedExternalResourceError, CorruptResourceError
 
 
@@ -150,3 +156,13 @@ def test_4_27_the_whole_store_is_verified(tmp_path: Path, content: ContentStorag
     content.store_bytes("dag/unit/a", os.urandom(1_000_000))
     corrupt_all(tmp_path / "store")
     assert ContentStorage(tmp_path / "store").verify() == ["dag/unit/a"]
+
+
+def test_4_20_nothing_is_cleared_where_shared_is_the_permanent_storage_by_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared, permanent = ContentStorage("store"), ContentStorage(f"{tmp_path}/store/")
+    permanent.store_bytes("dag/u/result", b"1")
+    assert clear_dag(shared, "dag", permanent) == []
+    assert permanent.exists("dag/u/result")

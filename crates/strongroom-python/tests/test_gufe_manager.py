@@ -335,15 +335,16 @@ def test_4_16_a_file_that_is_not_there_is_noticed_before_anything_is_stored(scra
     assert storage.calls == []
 
 
-def test_4_16_when_the_storage_fails_what_was_stored_before_is_removed(scratch: Path) -> None:
+def test_4_16_when_a_storage_of_somebody_else_fails_nothing_is_taken_from_it(scratch: Path) -> None:
     storage = Recording()
+    storage.kept["dag/unit/a"] = b"of an earlier run"
     manager = StorageManager(scratch, storage, "dag", "unit")
     for name in ("a", "b", "fail"):
         manager.register(name)
         write(scratch, **{name: b"x"})
     with pytest.raises(OSError, match="full"):
         manager._transfer()
-    assert storage.kept == {}
+    assert storage.kept == {"dag/unit/a": b"x", "dag/unit/b": b"x"}
 
 
 def test_4_16_when_plain_files_fail_what_was_stored_before_is_removed(scratch: Path, tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ assert file == ours.FileStorage("root")
 def run(arguments: Sequence[str], path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs Python in ``folder``, with ``path`` in front of where modules are looked for."""
     environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+    # The oldest gufe has not all that the tests know, and what it has not is skipped.
+    environment.pop("CI", None)
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

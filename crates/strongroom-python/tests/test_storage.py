@@ -247,3 +247,22 @@ def test_storages_in_memory_are_those_of_their_name() -> None:
 def test_a_url_that_is_none_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="scheme is unknown"):
         strongroom.open_storage("ftp://host/path")
+
+
+def test_what_is_no_location_is_not_in_it(storage: Storage) -> None:
+    assert "" not in storage and "../a" not in storage
+
+
+def test_a_stream_that_stops_in_its_own_way_is_an_error(storage: Storage) -> None:
+    class Odd(io.RawIOBase):
+        read_once = False
+
+        def read(self, size: int = -1, /) -> bytes:
+            if self.read_once:
+                raise StopIteration
+            self.read_once = True
+            return b"some"
+
+    with pytest.raises(RuntimeError):
+        storage.store_stream("x", Odd())  # type: ignore[arg-type]
+    assert list(storage) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import timedelta
 from pathlib import Path
 
@@ -243,3 +244,40 @@ def test_the_cache_is_where_it_is_told_to_be(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     strongroom.open(tmp_path / "store").hexdigest("x")
     assert any((tmp_path / "caches/strongroom").rglob("*"))
+
+
+def test_of_several_steps_at_a_location_the_last_counts(store: Store) -> None:
+    store.store_bytes("y", b"old")
+    with store.batch() as batch:
+        batch.copy("y", "z")
+        batch.store_bytes("z", b"new")
+        batch.copy("y", "w")
+        batch.delete("w", missing_ok=True)
+        batch.store_bytes("v", b"new")
+        batch.copy("y", "v")
+    assert {name: store.load(name) for name in store} == {"y": b"old", "z": b"new", "v": b"old"}
+
+
+def test_a_name_for_a_path_is_one_segment(store: Store, tmp_path: Path) -> None:
+    store.store_bytes("k", b"1")
+    for name in ("../escaped", "a/b", "..", ""):
+        with pytest.raises(ValueError):
+            store.path("k", name=name) if name else store.path("k", name=".")
+
+
+def test_a_place_stays_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"here")
+    (tmp_path / "elsewhere/file").write_bytes(b"there")
+    store = strongroom.create("store")
+    store.store_bytes("x", b"1")
+    batch = store.batch()
+    batch.store_path("y", "file")
+    pickled = pickle.dumps(store)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    batch.commit()
+    again = pickle.loads(pickled)
+    assert again.load("x") == b"1" and again.load("y") == b"here"
+    same = [strongroom.open(place) for place in ("../store", tmp_path / "store", (tmp_path / "store").as_uri(), f"{tmp_path}/store/")]
+    assert {*same, again} == {store}

@@ -151,3 +151,11 @@ def test_a_handle_survives_serialisation() -> None:
     assert text == '{":container:": "shared", ":label:": "dag/unit/a"}'
     assert Handle.from_dict(json.loads(text)) == handle
     assert str(handle) == "dag/unit/a"
+
+
+@pytest.mark.parametrize("value", [float("nan"), {"a": [float("inf")]}, 2**64, [-(2**63) - 1]], ids=repr)
+def test_what_json_would_change_is_refused(shared: Store, store: Store, tmp_path: Path, value: object) -> None:
+    with pytest.raises(UnitFailedError, match="a unit takes and gives"):
+        run_dag("dag", [Unit("a", lambda _: value)], shared=shared, permanent=store, scratch_dir=tmp_path)
+    with pytest.raises(ValueError, match="a unit takes and gives"):
+        run_dag("dag", [Unit("a", average, inputs=value)], shared=shared, permanent=store, scratch_dir=tmp_path)

@@ -17,7 +17,7 @@ PIECE_SIZE = 8 << 20
 
 
 class ObjectFile(io.RawIOBase):
-    """The bytes of one object, always of the version that was there when it was opened."""
+    """The bytes of one object."""
 
     def __init__(self, reader: Reader, name: str) -> None:
         super().__init__()
@@ -77,20 +77,11 @@ class ObjectFile(io.RawIOBase):
         return f"<strongroom.ObjectFile {self.name!r}, {self._reader.size} bytes>"
 
 
-class BufferedObject(io.BufferedReader):
+def with_buffer(raw: ObjectFile) -> io.BufferedReader:
     """The same, so that many small reads are few."""
-
-    def __init__(self, raw: ObjectFile) -> None:
-        super().__init__(raw, min(BUFFER_SIZE, max(raw.size, 1)))
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        # What is larger than the buffer, which is empty, need not be copied through it.
-        if size is not None and size >= BUFFER_SIZE and self.raw.tell() == self.tell():
-            read: bytes = self.raw.read(size) or b""
-            return read
-        return super().read(size)
+    return io.BufferedReader(raw, min(BUFFER_SIZE, max(raw.size, 1)))
 
 
-def buffered(reader: Reader, name: str) -> BufferedObject:
+def buffered(reader: Reader, name: str) -> io.BufferedReader:
     """An object as a binary file."""
-    return BufferedObject(ObjectFile(reader, name))
+    return with_buffer(ObjectFile(reader, name))

@@ -100,7 +100,15 @@ async def create_async(
 
 def open_storage(url: _Url) -> Storage:
     """The plain storage at ``url``: objects under their own names, as any other program sees them. See :func:`open` for URLs."""
-    return Storage(_strongroom.Storage.open_plain(os.fspath(url)).wait())
+    return Storage(_strongroom.Storage.open_plain(_absolute(url)).wait())
+
+
+def _absolute(url: _Url) -> str:
+    """A path as it is from wherever a process works later."""
+    text = os.fspath(url)
+    scheme, separator, _ = text.partition("://")
+    is_url = bool(separator) and "/" not in scheme
+    return text if is_url or not text else os.path.abspath(text)
 
 
 def _config(layout: str, compression: str, digests: Iterable[str], grace: timedelta) -> _strongroom._Config:
@@ -124,8 +132,9 @@ def _opening(
         url = os.environ.get("STRONGROOM_STORE") or ".strongroom"
     if single_writer is None:
         single_writer = os.environ.get("STRONGROOM_SINGLE_WRITER", "").lower() in ("1", "true", "yes", "on")
-    folder = _cache_folder() if cache == "auto" else None if cache is None else os.fspath(cache)
-    return _strongroom.Storage.open_content(os.fspath(url), config, author, folder, cache_content, single_writer)
+    folder = _cache_folder() if cache == "auto" else cache
+    kept = None if folder is None else _absolute(folder)
+    return _strongroom.Storage.open_content(_absolute(url), config, author, kept, cache_content, single_writer)
 
 
 def _cache_folder() -> str | None:

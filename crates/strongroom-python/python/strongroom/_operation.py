@@ -31,6 +31,6 @@ async def awaited(operation: Operation[T]) -> T:
     task = operation.start(done)
     try:
         return await future
-    except asyncio.CancelledError:
+    except BaseException:
         task.cancel()
         raise

@@ -15,7 +15,7 @@ from . import _strongroom
 from ._file import PIECE_SIZE, buffered
 from ._operation import awaited
 from ._strongroom import Metadata
-from .errors import UnsupportedError
+from .errors import InvalidError, UnsupportedError
 
 if TYPE_CHECKING:
     import io
@@ -43,8 +43,13 @@ def pieces(stream: Stream) -> Iterator[bytes]:
     """What a file or an iterable gives."""
     read = getattr(stream, "read", None)
     if read is not None:
-        return iter(lambda: content(read(PIECE_SIZE)), b"")
+        return _read(read)
     return map(content, stream)
+
+
+def _read(read: Callable[[int], Buffer]) -> Iterator[bytes]:
+    while piece := content(read(PIECE_SIZE)):
+        yield piece
 
 
 def putting(
@@ -100,6 +105,8 @@ class LocalFile:
 
 def _copied(name: str) -> tuple[LocalFile, str]:
     """A place for a copy, which goes with it."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise InvalidError(f"path {name!r}: a file's name is one segment of a location", "path", name)
     folder = tempfile.mkdtemp(prefix="strongroom-")
     path = os.path.join(folder, name)
     return LocalFile(path, lambda: shutil.rmtree(folder, ignore_errors=True)), path
@@ -249,6 +256,9 @@ class Storage:
     def load_stream(self, location: Location) -> io.BufferedReader:
         """An object as a binary file: buffered, seekable, a context manager.
 
+        In a store it is always of the version that was there when it was opened, and so in a folder. A plain bucket, or memory, is
+        read as it is at the time; if the object has another size by then, that is a :class:`~strongroom.ChangedError`.
+
         :raises MissingError: if there is no object.
         """
         return buffered(self._native.open(location).wait(), os.fspath(location))
@@ -391,7 +401,10 @@ class Storage:
     # Python.
 
     def __contains__(self, location: object) -> bool:
-        return isinstance(location, (str, os.PathLike)) and self.exists(location)
+        try:
+            return isinstance(location, (str, os.PathLike)) and self.exists(location)
+        except InvalidError:
+            return False
 
     def __iter__(self) -> Iterator[str]:
         return self.iter_contents()
@@ -405,10 +418,16 @@ class Storage:
         return None
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and isinstance(other, Storage) and other.url == self.url
+        return type(other) is type(self) and isinstance(other, Storage) and other._place == self._place
 
     def __hash__(self) -> int:
-        return hash((type(self), self.url))
+        return hash((type(self), self._place))
+
+    @property
+    def _place(self) -> str:
+        """The same for the same place, however it was named."""
+        folder = self.local_root
+        return self.url.rstrip("/") if folder is None else os.path.realpath(folder)
 
     def __reduce__(self) -> tuple[type[Self], tuple[_strongroom.Storage]]:
         return type(self), (self._native,)

@@ -28,7 +28,7 @@ class Store(Storage):
     """A content store: everything is kept once, by content, under names that are never half-written.
 
     Made by :func:`strongroom.open` or :func:`strongroom.create`. The first two segments of a location are its *namespace*;
-    each has a history of its own, in which every commit is a version. Where a location is read, ``b3:`` and as many digits of a
+    each has a history of its own, in which every commit is a version. Where one location is read, ``b3:`` and as many digits of a
     digest as are unique will do.
     """
 
@@ -231,6 +231,7 @@ class Batch:
         attributes: Mapping[str, bytes] | None = None,
     ) -> None:
         """Puts a local file, as it is when the batch ends."""
+        path = os.path.abspath(path)
         how = putting(mode, digests, layout=layout, attributes=_plain(attributes))
         self._native.store_path(location, path, how)
         if self._progress is not None and os.path.isfile(path):
@@ -251,7 +252,10 @@ class Batch:
         self._native.store_stream(location, pieces(stream), how)
 
     def copy(self, source: Location, location: Location, *, mode: Mode = "overwrite") -> None:
-        """Gives an object of this store another name, without its bytes moving."""
+        """Gives an object of this store another name, without its bytes moving.
+
+        The object is what the store has at ``source`` when the batch ends, whatever the batch puts there.
+        """
         self._native.copy(source, location, mode)
 
     def delete(self, location: Location, *, missing_ok: bool = False) -> None:

@@ -27,6 +27,7 @@ Results are what JSON knows, and handles. A unit whose result is there already f
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -424,7 +425,22 @@ def _receipt(known: dict[str, Any]) -> list[ReceiptEntry]:
 
 
 def _written(value: Any) -> str:
+    _check(value)
     return json.dumps(value, default=_handle_for_json)
+
+
+def _check(value: Any) -> None:
+    """Refuses what would come back as something else."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a unit takes and gives what JSON knows, which has no {value}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError(f"a unit takes and gives integers of 64 bits, not {value}")
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for one in value:
+        _check(one)
 
 
 def _handle_for_json(value: object) -> dict[str, str]:

@@ -421,10 +421,15 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
 
     async def _touch(self, path: str, truncate: bool = True, **_: Any) -> None:
         """Makes an empty object; with ``truncate=False`` what is there stays as it is, also when it was stored."""
-        if truncate or not await self._isfile(path):
+        if truncate or not await self._is_there_now(path):
             await self._pipe_file(path, b"")
 
     touch = sync_wrapper(_touch)
+
+    async def _is_there_now(self, path: str) -> bool:
+        """Whether it is an object, for whoever is in a transaction too."""
+        changes = self._changes()
+        return bool(await self._isfile(path)) if changes is None else await self._is_there(path, changes)
 
     async def _is_there(self, path: str, changes: Changes) -> bool:
         return path in changes or (not changes.removes(path) and await self.store.exists_async(path))

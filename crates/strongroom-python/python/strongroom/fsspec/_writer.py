@@ -243,6 +243,16 @@ class TextWriter(io.TextIOWrapper):
         """Closes the file, and stores nothing."""
         self._writer.discard()
 
+    def close(self) -> None:
+        """Stores what was written; nothing, if not all of it came as far as the file below."""
+        if not self.closed:
+            try:
+                self.flush()
+            except BaseException:
+                self._writer.discard()
+                raise
+        super().close()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -14,7 +14,10 @@ from .stored import Stored
 
 
 def store_files(storage: ExternalStorage, files: Mapping[str, LocalPath]) -> list[Stored]:
-    """Stores copies of local files by location, in sorted order. What was stored before one failed is removed again.
+    """Stores copies of local files by location, in sorted order.
+
+    One of ours leaves nothing that is new where one fails. A storage of somebody else is asked for nothing but to store, so what it
+    has by then it keeps.
 
     :raises FileNotFoundError: if one of them is not there; then nothing was stored.
     """
@@ -23,14 +26,9 @@ def store_files(storage: ExternalStorage, files: Mapping[str, LocalPath]) -> lis
     for path in files.values():
         _source.look_at(path)
     stored: list[Stored] = []
-    try:
-        for location, path in sorted(files.items()):
-            storage.store_path(location, Path(path))
-            stored.append(_known(location, path))
-    except BaseException:
-        for known in stored:
-            storage.delete(known.location)
-        raise
+    for location, path in sorted(files.items()):
+        storage.store_path(location, Path(path))
+        stored.append(_known(location, path))
     return stored
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING
 
-from .._file import BufferedObject, ObjectFile
+from .._file import ObjectFile, with_buffer
 from .._open import create
 from .._storage import Algorithm
 from .._store import Store
@@ -144,6 +144,9 @@ class ContentStorage(BaseStorage):
                     pass
         except CorruptError:
             return False
+        except MissingError:
+            # It was removed meanwhile.
+            return True
         return True
 
     def _store_bytes(self, location: Location, byte_data: Buffer) -> None:
@@ -169,7 +172,7 @@ class ContentStorage(BaseStorage):
             reader = self.native._native.open(name).wait()
         except Error as error:
             raise translated(error) from error
-        return BufferedObject(_Verified(reader, name))
+        return with_buffer(_Verified(reader, name))
 
     def _exists(self, location: Location) -> bool:
         try:
