@@ -22,11 +22,13 @@
 //! demand are remembered, and of a store that is not local, what its indexes say. The cache may be deleted at any time.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod url;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use cache::cache_folder;
 #[cfg(feature = "cloud")]
 pub use strongroom_cloud as cloud;
 pub use strongroom_content as content;

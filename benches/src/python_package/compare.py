@@ -257,7 +257,7 @@ class Bench:
             for name in names:
                 storage.delete(name)
 
-        # To remove a file nobody syncs; ours does where it says that it is durable.
+        # None of those of files makes durable that one is gone. What the commit of a content store is, it is durable too.
         against = WRITES_AGAINST | {"gufe.FileStorage": "files", "gufe.ContentStorage": "files"}
         self.measure("deleted one by one", contenders, fill, delete, len(names), against, anew=True)
 

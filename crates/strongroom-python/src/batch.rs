@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use strongroom::content::BatchReceipt;
 use strongroom::{ContentStorage, Location, PutOptions, Source, StoreMode};
 
 use crate::convert::{self, Name};
@@ -103,16 +104,9 @@ impl Batch {
                     Step::Delete { location, missing_ok: false } => batch.remove(location),
                 };
             }
-            batch.commit().await
+            Ok(Receipt::from(batch.commit().await?))
         };
-        Ok(Operation::new(committed, |py, receipt| {
-            let versions = receipt.versions.iter();
-            let receipt = Receipt {
-                stored: receipt.stored.iter().map(Metadata::stored).collect(),
-                versions: versions.map(|(namespace, version)| (namespace.as_str().into(), version.get())).collect(),
-            };
-            Ok(Py::new(py, receipt)?.into_any())
-        }))
+        Ok(Operation::of(committed))
     }
 }
 
@@ -123,6 +117,16 @@ pub struct Receipt {
     stored: Vec<Metadata>,
     /// The version of each namespace after it.
     versions: BTreeMap<String, u64>,
+}
+
+impl From<BatchReceipt> for Receipt {
+    fn from(receipt: BatchReceipt) -> Self {
+        let versions = receipt.versions.iter();
+        Self {
+            stored: receipt.stored.iter().map(Metadata::stored).collect(),
+            versions: versions.map(|(namespace, version)| (namespace.as_str().into(), version.get())).collect(),
+        }
+    }
 }
 
 #[pymethods]

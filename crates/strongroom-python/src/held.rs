@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 static GIVEN_BACK: ArcSwapOption<GivenBack> = ArcSwapOption::const_empty();
 
 struct GivenBack {
-    object: Mutex<Option<Box<dyn Send>>>,
+    object: Arc<Mutex<Option<Box<dyn Send>>>>,
     next: Option<Arc<GivenBack>>,
 }
 
@@ -43,21 +43,9 @@ impl<T: Send> Deref for Held<T> {
 
 impl<T: Send> Drop for Held<T> {
     fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
-            let object = Mutex::new(Some(Box::new(object) as Box<dyn Send>));
-            let mut given = Arc::new(GivenBack { object, next: None });
-            loop {
-                let next = GIVEN_BACK.load_full();
-                // Nobody else has it yet.
-                if let Some(given) = Arc::get_mut(&mut given) {
-                    given.next.clone_from(&next);
-                }
-                let found = GIVEN_BACK.compare_and_swap(&next, Some(Arc::clone(&given)));
-                if found.as_ref().map(Arc::as_ptr) == next.as_ref().map(Arc::as_ptr) {
-                    return;
-                }
-            }
-        }
+        let Some(object) = self.0.take() else { return };
+        let object: Arc<Mutex<Option<Box<dyn Send>>>> = Arc::new(Mutex::new(Some(Box::new(object))));
+        GIVEN_BACK.rcu(|next| Some(Arc::new(GivenBack { object: Arc::clone(&object), next: next.clone() })));
     }
 }
 

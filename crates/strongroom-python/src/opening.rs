@@ -13,8 +13,19 @@ use strongroom::{
 use crate::convert::Name;
 use crate::progress::Progress;
 
-/// How many plain objects are read at once.
+/// How many plain objects are read or looked at at once.
 const AT_ONCE: usize = 64;
+
+/// A folder as it is called from wherever a process works later; what is in no folder is as it is.
+///
+/// # Errors
+/// Those of reading the URL; `Invalid` if the folder's path is not UTF-8.
+pub fn absolute(url: &str) -> Result<String> {
+    let Some(folder) = strongroom::local_root(url)? else { return Ok(url.into()) };
+    let folder = std::path::absolute(folder).map_err(|error| Error::from_io("open", url, error))?;
+    let refuse = |_| Error::new(ErrorKind::Invalid, "open", url, "the path of this folder is not UTF-8");
+    folder.into_os_string().into_string().map_err(refuse)
+}
 
 /// How a storage is opened, and opened again in another process.
 #[derive(Clone)]
@@ -88,6 +99,17 @@ impl Opened {
                 return Err(Error::new(ErrorKind::Unsupported, "find", digest, detail));
             }
         })
+    }
+
+    /// Whether there are these, in their order.
+    pub async fn exists_all(self, locations: Vec<Location>) -> Result<Vec<bool>> {
+        match self {
+            Self::Content(store) => store.exists_all(&locations).await,
+            Self::Plain(storage) => {
+                let looks: Vec<_> = locations.iter().map(|location| storage.exists(location)).collect();
+                stream::iter(looks).buffered(AT_ONCE).try_collect().await
+            }
+        }
     }
 
     /// The content of all of these, in their order.

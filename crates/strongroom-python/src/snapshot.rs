@@ -38,8 +38,7 @@ impl Snapshot {
 
     fn metadata(&self, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
         let (snapshot, location) = (self.0.clone(), convert::location(location)?);
-        let found = async move { snapshot.find(&location).await };
-        Ok(Operation::new(found, |py, found| Ok(Py::new(py, Metadata::of(&found))?.into_any())))
+        Ok(Operation::of(async move { snapshot.find(&location).await.map(|found| Metadata::of(&found)) }))
     }
 
     #[pyo3(signature = (location, start=None, end=None))]

@@ -11,7 +11,7 @@ use crate::bytes::Content;
 use crate::convert::{self, Name};
 use crate::listing::Listing;
 use crate::object::{Commit, Metadata};
-use crate::opening::{ContentOpening, Found, Opened, Opening};
+use crate::opening::{ContentOpening, Found, Opened, Opening, absolute};
 use crate::operation::Operation;
 use crate::options::{Config, Putting};
 use crate::progress::Progress;
@@ -67,23 +67,25 @@ impl Storage {
 impl Storage {
     /// A plain storage.
     #[staticmethod]
-    fn open_plain(url: String) -> Operation {
-        let opening = Opening { url, content: None };
-        Operation::of(async move { Ok(Self::new(opening.clone(), opening.open().await?)) })
+    fn open_plain(url: &str) -> PyResult<Operation> {
+        let opening = Opening { url: absolute(url).map_err(error::raised)?, content: None };
+        Ok(Operation::of(async move { Ok(Self::new(opening.clone(), opening.open().await?)) }))
     }
 
     /// A content store, made if `config` is given and it is not there.
     #[staticmethod]
     #[pyo3(signature = (url, config, author, cache, content_cache_bytes, single_writer))]
     fn open_content(
-        url: String,
+        url: &str,
         config: Option<Config>,
         author: String,
-        cache: Option<String>,
+        cache: Option<&str>,
         content_cache_bytes: u64,
         single_writer: bool,
     ) -> PyResult<Operation> {
         let config = config.map(Config::read).transpose()?;
+        let url = absolute(url).map_err(error::raised)?;
+        let cache = cache.map(absolute).transpose().map_err(error::raised)?;
         let content = Some(ContentOpening { config, author, cache, content_cache_bytes, single_writer });
         let opening = Opening { url, content };
         Ok(Operation::of(async move {
@@ -226,14 +228,7 @@ impl Storage {
 
     fn exists_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
         let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
-        Ok(Operation::of(async move {
-            let Opened::Plain(storage) = &opened else {
-                let Opened::Content(store) = opened else { return Ok(Vec::new()) };
-                return store.exists_all(&locations).await;
-            };
-            let answers = locations.iter().map(|location| storage.exists(location));
-            futures::future::try_join_all(answers).await
-        }))
+        Ok(Operation::of(opened.exists_all(locations)))
     }
 
     fn delete(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
@@ -268,23 +263,13 @@ impl Storage {
 
     fn metadata(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
         let (opened, name) = (self.opened(py)?, convert::name(location)?);
-        let found = async move {
+        Ok(Operation::of(async move {
             Ok(match opened.object("metadata", name).await? {
+                Found::Object(object) => Metadata::of(&object),
                 Found::Plain(storage, location) => {
-                    let metadata = storage.metadata(&location).await?;
-                    (Found::Plain(storage, location), Some(metadata))
+                    Metadata::plain(location.as_str(), &storage.metadata(&location).await?)
                 }
-                object => (object, None),
             })
-        };
-        Ok(Operation::new(found, |py, found| {
-            let metadata = match found {
-                (Found::Object(object), _) => Metadata::of(&object),
-                (Found::Plain(_, location), metadata) => {
-                    Metadata::plain(location.as_str(), &metadata.unwrap_or(strongroom::Metadata::new(0)))
-                }
-            };
-            Ok(Py::new(py, metadata)?.into_any())
         }))
     }
 
@@ -373,21 +358,21 @@ impl Storage {
     fn store(&self, py: Python<'_>, location: &Bound<'_, PyAny>, source: Source, how: Putting) -> PyResult<Operation> {
         let (opened, location) = (self.opened(py)?, convert::location(location)?);
         let (plain, options) = (how.plain()?, how.options()?);
-        let stored = async move {
-            match (&opened, plain) {
-                (_, Some(plain)) => opened.external().store(&location, source, &plain).await,
+        Ok(Operation::of(async move {
+            let stored = match (&opened, plain) {
+                (_, Some(plain)) => opened.external().store(&location, source, &plain).await?,
                 (Opened::Content(store), None) => {
                     let mut batch = store.batch();
                     batch.put(location.clone(), source, options);
                     let stored = batch.commit().await?.stored.into_iter().next();
-                    stored.ok_or_else(|| Error::new(ErrorKind::Internal, "store", location, "nothing was stored"))
+                    stored.ok_or_else(|| Error::new(ErrorKind::Internal, "store", location, "nothing was stored"))?
                 }
                 (Opened::Plain(_), None) => {
                     let detail = "layouts and attributes are for content stores (strongroom.open)";
-                    Err(Error::new(ErrorKind::Unsupported, "store", location, detail))
+                    return Err(Error::new(ErrorKind::Unsupported, "store", location, detail));
                 }
-            }
-        };
-        Ok(Operation::new(stored, |py, stored| Ok(Py::new(py, Metadata::stored(&stored))?.into_any())))
+            };
+            Ok(Metadata::stored(&stored))
+        }))
     }
 }

@@ -45,11 +45,14 @@ def test_errors_go_to_other_processes() -> None:
     assert (again.operation, again.subject, again.may_have_happened) == ("store", "x", True)
 
 
-def test_permission_that_lacks_is_no_absence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    plain = strongroom.open_storage(tmp_path / "file")
-    with pytest.raises(strongroom.Error):
-        plain.store_bytes("x", b"1")
+def test_a_file_in_the_way_is_a_conflict_and_no_absence(tmp_path: Path) -> None:
+    plain = strongroom.open_storage(tmp_path)
+    plain.store_bytes("x", b"1")
+    with pytest.raises(strongroom.ConflictError):
+        plain.store_bytes("x/y", b"1")
+    with pytest.raises(OSError) as raised:
+        plain.store_bytes("x/y", b"1")
+    assert not isinstance(raised.value, FileNotFoundError)
 
 
 def test_all_causes_are_in_the_text() -> None:

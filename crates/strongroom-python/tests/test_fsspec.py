@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import io
 import subprocess
@@ -598,3 +599,18 @@ def test_it_works_in_an_event_loop_of_its_user(store: Store) -> None:
         assert await fs._find("") == ["d/7"] and await fs._exists("d")
 
     asyncio.run(use())
+
+
+def test_text_of_which_the_end_can_not_be_written_is_not_stored(fs: StrongroomFileSystem) -> None:
+    file = fs.open("n/s/x", "w")
+    file.write("a" * 100_000)
+    file.flush()
+    file.write("the end")
+
+    def full(data: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    file._writer._spool.write = full
+    with pytest.raises(OSError, match="full"):
+        file.close()
+    assert not fs.exists("n/s/x")

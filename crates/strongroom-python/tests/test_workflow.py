@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from pathlib import Path
@@ -13,9 +14,12 @@ from strongroom import Handle, Storage, StorageManager, Store, Unit, UnitContext
 from strongroom.workflow import UnitFailedError
 
 
+_NUMBERS = itertools.count()
+
+
 @pytest.fixture
 def shared() -> Store:
-    return strongroom.create(f"memory://shared-{threading.get_ident()}-{id(object())}")
+    return strongroom.create(f"memory://shared-{next(_NUMBERS)}")
 
 
 def simulate(context: UnitContext) -> object:
@@ -153,7 +157,7 @@ def test_a_handle_survives_serialisation() -> None:
     assert str(handle) == "dag/unit/a"
 
 
-@pytest.mark.parametrize("value", [float("nan"), {"a": [float("inf")]}, 2**64, [-(2**63) - 1]], ids=repr)
+@pytest.mark.parametrize("value", [float("nan"), {"a": [float("inf")]}, 2**64, [-(2**63) - 1], {"a": {7: 1}}], ids=repr)
 def test_what_json_would_change_is_refused(shared: Store, store: Store, tmp_path: Path, value: object) -> None:
     with pytest.raises(UnitFailedError, match="a unit takes and gives"):
         run_dag("dag", [Unit("a", lambda _: value)], shared=shared, permanent=store, scratch_dir=tmp_path)

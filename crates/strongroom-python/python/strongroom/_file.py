@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: How much is read at a time where little is asked for, in bytes.
 BUFFER_SIZE = 256 << 10
-#: How much more is read at a time where all is, in bytes.
+#: How much is taken at a time of what is stored, in bytes.
 PIECE_SIZE = 8 << 20
 
 

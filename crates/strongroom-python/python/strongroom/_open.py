@@ -100,15 +100,7 @@ async def create_async(
 
 def open_storage(url: _Url) -> Storage:
     """The plain storage at ``url``: objects under their own names, as any other program sees them. See :func:`open` for URLs."""
-    return Storage(_strongroom.Storage.open_plain(_absolute(url)).wait())
-
-
-def _absolute(url: _Url) -> str:
-    """A path as it is from wherever a process works later."""
-    text = os.fspath(url)
-    scheme, separator, _ = text.partition("://")
-    is_url = bool(separator) and "/" not in scheme
-    return text if is_url or not text else os.path.abspath(text)
+    return Storage(_strongroom.Storage.open_plain(os.fspath(url)).wait())
 
 
 def _config(layout: str, compression: str, digests: Iterable[str], grace: timedelta) -> _strongroom._Config:
@@ -132,20 +124,6 @@ def _opening(
         url = os.environ.get("STRONGROOM_STORE") or ".strongroom"
     if single_writer is None:
         single_writer = os.environ.get("STRONGROOM_SINGLE_WRITER", "").lower() in ("1", "true", "yes", "on")
-    folder = _cache_folder() if cache == "auto" else cache
-    kept = None if folder is None else _absolute(folder)
-    return _strongroom.Storage.open_content(_absolute(url), config, author, kept, cache_content, single_writer)
-
-
-def _cache_folder() -> str | None:
-    """As the command says: ``STRONGROOM_CACHE``, else where the XDG Base Directory Specification has caches."""
-    told = os.environ.get("STRONGROOM_CACHE")
-    if told is not None:
-        return None if told in ("", "off") else told
-    caches = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(caches):
-        home = os.environ.get("HOME", "")
-        if not os.path.isabs(home):
-            return None
-        caches = os.path.join(home, ".cache")
-    return os.path.join(caches, "strongroom")
+    folder = _strongroom.cache_folder() if cache == "auto" else cache
+    kept = None if folder is None else os.fspath(folder)
+    return _strongroom.Storage.open_content(os.fspath(url), config, author, kept, cache_content, single_writer)

@@ -304,7 +304,7 @@ class Storage:
         try:
             native = self._native.path(location, name).wait()
         except UnsupportedError:
-            file, path = _copied(name or PurePosixPath(location).name)
+            file, path = _copied(PurePosixPath(location).name if name is None else name)
             self.load_path(location, path)
             return file
         return LocalFile(native.__fspath__(), native.close)
@@ -314,7 +314,7 @@ class Storage:
         try:
             native = await awaited(self._native.path(location, name))
         except UnsupportedError:
-            file, path = _copied(name or PurePosixPath(location).name)
+            file, path = _copied(PurePosixPath(location).name if name is None else name)
             await self.load_path_async(location, path)
             return file
         return LocalFile(native.__fspath__(), native.close)

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypedDict, TypeVar, final
 __all__ = [
     "Batch",
     "Receipt",
+    "cache_folder",
     "run_command",
     "Listing",
     "Commit",
@@ -247,3 +248,4 @@ def run_dag(
 ) -> Operation[str]: ...
 
 def run_command(words: list[str]) -> int: ...
+def cache_folder() -> Path | None: ...

@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 #: The keys of a handle in JSON, which other programs know too.
-_CONTAINER, _LABEL = ":container:", ":label:"
+CONTAINER, LABEL = ":container:", ":label:"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Handle:
 
     def to_dict(self) -> dict[str, str]:
         """Itself for JSON."""
-        return {_CONTAINER: self.storage, _LABEL: self.location}
+        return {CONTAINER: self.storage, LABEL: self.location}
 
     @classmethod
     def from_dict(cls, known: Mapping[str, str]) -> Handle:
@@ -82,7 +82,7 @@ class Handle:
 
         :raises KeyError: if that is none.
         """
-        return cls(known[_CONTAINER], known[_LABEL])
+        return cls(known[CONTAINER], known[LABEL])
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,8 @@ class Unit:
     """
 
     name: str
-    #: Does it, on a thread of its own, and returns what JSON knows, and handles. Called again after a failure, in a new context.
+    #: Does it, on a thread of its own, and returns what JSON knows, and handles; a tuple comes back as a list. Called again after a
+    #: failure, in a new context.
     work: Callable[[UnitContext], Any]
     inputs: Any = None
     #: The names of the units before it.
@@ -436,6 +437,9 @@ def _check(value: Any) -> None:
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         raise ValueError(f"a unit takes and gives integers of 64 bits, not {value}")
     if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError(f"a unit takes and gives what JSON knows, whose keys are text, not {key!r}")
         value = value.values()
     elif not isinstance(value, (list, tuple)):
         return
@@ -453,7 +457,7 @@ def _read(text: str) -> Any:
     return json.loads(text, object_hook=lambda read: Handle.from_dict(read) if read.keys() == _KEYS else read)
 
 
-_KEYS = {_CONTAINER, _LABEL}
+_KEYS = {CONTAINER, LABEL}
 
 
 def _location(handle: Handle | Location) -> Location:

@@ -107,13 +107,8 @@ class BaseStorage(ExternalStorage):
 
         :raises MissingExternalResourceError: if there is none.
         """
-        folder, name = os.path.split(os.path.abspath(path))
         with self.load_stream(location) as stream:
-            with tempfile.TemporaryDirectory(prefix=f".{name[:64]}.", dir=folder) as temporary:
-                unfinished = os.path.join(temporary, name)
-                with open(unfinished, "xb") as file:
-                    shutil.copyfileobj(stream, file)
-                os.replace(unfinished, path)
+            write_whole(stream, path)
 
     def copy(self, source: Location, location: Location) -> None:
         """Stores an object under another location as well.
@@ -187,3 +182,13 @@ class BaseStorage(ExternalStorage):
     def _get_hexdigest(self, location: Location) -> str:
         with self._load_stream(location) as stream:
             return md5_of(stream)
+
+
+def write_whole(stream: IO[bytes], path: LocalPath) -> None:
+    """Writes what a binary file gives to a local file, whole or not at all."""
+    folder, name = os.path.split(os.path.abspath(path))
+    with tempfile.TemporaryDirectory(prefix=f".{name[:64]}.", dir=folder) as temporary:
+        unfinished = os.path.join(temporary, name)
+        with open(unfinished, "xb") as file:
+            shutil.copyfileobj(stream, file)
+        os.replace(unfinished, path)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class FileStorage(BaseStorage, _bases.FileStorage):
     """Objects as files ``root_dir/<location>``, which other programs read and may write.
 
-    A file is replaced by a finished one, never written to, and durable when a call returns.
+    A file is replaced by a finished one, never written to, and durable when the call that stores it returns. That it was deleted
+    is not made durable.
 
     :param root_dir: the folder. Nothing is made before the first write.
     :param exist_ok: with ``True`` or ``False`` the storage is as gufe has it since its pull request 827: the folder is
@@ -57,8 +58,7 @@ class FileStorage(BaseStorage, _bases.FileStorage):
     def native(self) -> Storage:
         """The same as strongroom has it."""
         if self._opened is None:
-            # As a URL, since a path may look like one.
-            self._opened = open_storage(Path(self._root).as_uri() if "://" in self._root else self._root)
+            self._opened = open_storage(self._root)
         return self._opened
 
     def create_bytes(self, location: Location, byte_data: Buffer) -> None:
@@ -73,7 +73,8 @@ class FileStorage(BaseStorage, _bases.FileStorage):
             raise translated(error) from error
 
     def store_paths(self, files: Mapping[str, LocalPath]) -> list[Stored]:
-        """Stores copies of local files by location, in sorted order. If one fails, those before it are removed again.
+        """Stores copies of local files by location, in sorted order. If one fails, what is new of those before it
+        is removed again; what was replaced stays replaced.
 
         :raises FileNotFoundError: if one of them is not there; then nothing was stored.
         """
@@ -110,6 +111,16 @@ class FileStorage(BaseStorage, _bases.FileStorage):
         """
         try:
             return self.native.digest(self._native_name(location))
+        except Error as error:
+            raise translated(error) from error
+
+    def load_path(self, location: Location, path: LocalPath) -> None:
+        """Writes an object to a local file, whole or not at all.
+
+        :raises MissingExternalResourceError: if there is none.
+        """
+        try:
+            self.native.load_path(self._native_name(location), path)
         except Error as error:
             raise translated(error) from error
 

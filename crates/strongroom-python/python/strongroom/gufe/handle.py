@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..workflow import CONTAINER, LABEL
 from ._location import canonical
-
-_CONTAINER, _LABEL = ":container:", ":label:"
 
 
 class Handle(str):
@@ -26,7 +25,7 @@ class Handle(str):
 
     def to_dict(self) -> dict[str, str]:
         """``{":container:": "shared", ":label:": "dag/unit/file"}``."""
-        return {_CONTAINER: self.container, _LABEL: str(self)}
+        return {CONTAINER: self.container, LABEL: str(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, str]) -> Handle:
@@ -34,4 +33,4 @@ class Handle(str):
 
         :raises InvalidResourceError: if its label is no location.
         """
-        return cls(data[_LABEL], data[_CONTAINER])
+        return cls(data[LABEL], data[CONTAINER])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ from ._bases import ExternalStorage
 from ._location import canonical
 from ._scratch import files_of
 from ._store_files import store_files
-from .base import BaseStorage, LocalPath, Location
+from .base import BaseStorage, LocalPath, Location, write_whole
 from .handle import Handle
 from .receipt import Entry, Receipt
 
@@ -114,8 +113,8 @@ class StorageManager(_bases.StorageManager):
         """Writes what is stored under a handle to a local file."""
         if isinstance(self.storage, BaseStorage):
             return self.storage.load_path(filename, path)
-        with self.load_stream(filename) as stream, open(path, "wb") as file:
-            shutil.copyfileobj(stream, file)
+        with self.load_stream(filename) as stream:
+            write_whole(stream, path)
 
     def transfer(self) -> Receipt:
         """Stores all registered files, and those in registered folders, under the unit's name: all, or none.
