@@ -33,8 +33,8 @@ pub use cache::cache_folder;
 pub use strongroom_cloud as cloud;
 pub use strongroom_content as content;
 pub use strongroom_content::{
-    Attributes, Batch, CollectOptions, ContentConfig, ContentStorage, Layout, Namespace, ObjectRef, OpenOptions,
-    PutOptions, Snapshot, VerifyOptions, Version,
+    Address, Attributes, Batch, CollectOptions, ContentConfig, ContentStorage, Layout, Namespace, ObjectRef,
+    OpenOptions, PutOptions, Snapshot, VerifyOptions, Version,
 };
 pub use strongroom_storage::{
     ByteRange, ByteStream, Capabilities, Copied, Digest, DigestSet, Digests, Durability, Error, ErrorKind,

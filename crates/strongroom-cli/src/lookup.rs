@@ -2,20 +2,20 @@
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use strongroom::{ContentStorage, Error, ErrorKind, Location, Namespace, ObjectRef, Result, Snapshot, Version};
+use strongroom::{Address, ContentStorage, Error, ErrorKind, Location, Namespace, ObjectRef, Result, Snapshot};
 
 /// The object that `text` names: a location, now or `at` a version, or a digest.
 ///
 /// # Errors
 /// `Missing` if there is none, with what to do if it is a folder; `Invalid` if it is neither a location nor a digest.
 pub async fn object(store: &ContentStorage, text: &str, at: Option<&str>) -> Result<ObjectRef> {
-    if is_digest(text) {
-        return match at {
-            None => store.find_digest(text).await,
-            Some(_) => Err(Error::new(ErrorKind::Invalid, "find", text, "a digest has no versions; leave out --at")),
-        };
-    }
-    let location = Location::parse(text)?;
+    let location = match (Address::parse(text)?, at) {
+        (Address::Location(location), _) => location,
+        (digest, None) => return store.find_address(&digest).await,
+        (digest, Some(_)) => {
+            return Err(Error::new(ErrorKind::Invalid, "find", digest, "a digest has no versions; leave out --at"));
+        }
+    };
     let found = match at {
         None => store.find(&location).await,
         Some(at) => snapshot(store, &Namespace::of(&location), Some(at)).await?.find(&location).await,
@@ -33,22 +33,12 @@ pub async fn object(store: &ContentStorage, text: &str, at: Option<&str>) -> Res
     }
 }
 
-/// Whether `text` is meant as a digest: `b3:` and hexadecimal digits.
-pub fn is_digest(text: &str) -> bool {
-    text.strip_prefix("b3:")
-        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
 /// A location that is written to.
 ///
 /// # Errors
 /// `Invalid` if it is none, or a digest.
 pub fn target(text: &str) -> Result<Location> {
-    if is_digest(text) {
-        let detail = "a digest names content, not a place for it; a location that looks like one is written ./b3:...";
-        return Err(Error::new(ErrorKind::Invalid, "name", text, detail));
-    }
-    Location::parse(text)
+    Address::parse(text)?.into_location()
 }
 
 /// `text` as a location; one that ends with `/` as a folder for `file_name`.
@@ -106,15 +96,7 @@ pub async fn objects(
 pub async fn snapshot(store: &ContentStorage, namespace: &Namespace, at: Option<&str>) -> Result<Snapshot> {
     match at {
         None => store.snapshot(namespace).await,
-        Some(at) => store.snapshot_at(namespace, version(store, namespace, at).await?).await,
-    }
-}
-
-/// The version that a number or a tag names.
-async fn version(store: &ContentStorage, namespace: &Namespace, text: &str) -> Result<Version> {
-    match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => text.parse(),
-        false => store.tagged(namespace, text).await,
+        Some(at) => store.snapshot_at(namespace, store.version_named(namespace, at).await?).await,
     }
 }
 
@@ -154,13 +136,5 @@ mod tests {
             let (found, version) = namespace_at(text).expect(text);
             assert_eq!((found.as_str(), version), (namespace, at), "{text}");
         }
-    }
-
-    #[test]
-    fn digests_are_told_from_locations() {
-        assert!(is_digest("b3:00ff") && is_digest("b3:A"));
-        assert!(!is_digest("b3:") && !is_digest("b3:xyz") && !is_digest("./b3:00") && !is_digest("00ff"));
-        assert_eq!(target("b3:00").expect_err("a digest").kind(), ErrorKind::Invalid);
-        assert_eq!(target("./b3:00").expect("a name").as_str(), "b3:00");
     }
 }

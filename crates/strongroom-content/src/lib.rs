@@ -11,6 +11,7 @@
 //! | [`ContentStorage`] | a handle on a store |
 //! | [`Batch`] | puts, links and removals that appear together |
 //! | [`ObjectRef`] | an object that was found, by name, at a version, or by digest |
+//! | [`Address`] | what a reader gives: a name or a digest |
 //! | [`Snapshot`] | a namespace at one version |
 //! | [`Commit`], [`Difference`], [`Tag`] | history |
 //! | [`VerifyReport`], [`Usage`] | the state of a store |
@@ -22,6 +23,7 @@
 //! | [`ContentConfig`], [`OpenOptions`], [`PutOptions`] | how a store is made, opened, and written to |
 #![forbid(unsafe_code)]
 
+mod address;
 mod batch;
 mod cache;
 mod catalog;
@@ -71,6 +73,7 @@ mod verify;
 mod version;
 mod writer;
 
+pub use address::Address;
 pub use batch::{Batch, BatchReceipt, Progress, PutOptions};
 pub use collect::{CollectOptions, CollectProgress, CollectReport, CollectStep, Condemned, NamespaceHistory, Reason};
 pub use config::{ChunkSizes, Compression, ContentConfig, Layout, OpenOptions};

@@ -93,6 +93,18 @@ impl ContentStorage {
         })?;
         Ok(tag.version)
     }
+
+    /// The version of `namespace` that a number or a tag names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the number is too large; [`ErrorKind::Missing`] if there is no such tag. Whether there is a version
+    /// of that number is seen where it is opened.
+    pub async fn version_named(&self, namespace: &Namespace, text: &str) -> Result<Version> {
+        match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.parse(),
+            false => self.tagged(namespace, text).await,
+        }
+    }
 }
 
 impl Inner {

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use strongroom::content::BatchReceipt;
-use strongroom::{ContentStorage, Location, PutOptions, Source, StoreMode};
+use strongroom::{Address, ContentStorage, Location, PutOptions, Source, StoreMode};
 
-use crate::convert::{self, Name};
+use crate::convert;
 use crate::object::Metadata;
 use crate::operation::Operation;
 use crate::options::Putting;
@@ -21,7 +21,7 @@ enum Step {
     Put(Location, Source, PutOptions),
     /// What is to be found then.
     Copy {
-        from: Name,
+        from: Address,
         to: Location,
         mode: StoreMode,
     },
@@ -74,7 +74,7 @@ impl Batch {
 
     /// Gives what is at one location another name, without its bytes moving.
     fn copy(&self, from: &Bound<'_, PyAny>, to: &Bound<'_, PyAny>, mode: &str) -> PyResult<()> {
-        self.push(Step::Copy { from: convert::name(from)?, to: convert::location(to)?, mode: convert::mode(mode)? })
+        self.push(Step::Copy { from: convert::address(from)?, to: convert::location(to)?, mode: convert::mode(mode)? })
     }
 
     fn delete(&self, location: &Bound<'_, PyAny>, missing_ok: bool) -> PyResult<()> {
@@ -94,12 +94,7 @@ impl Batch {
             for step in steps {
                 match step {
                     Step::Put(location, source, options) => batch.put(location, source, options),
-                    Step::Copy { from: Name::Location(from), to, mode } => {
-                        batch.link(to, store.find(&from).await?, mode)
-                    }
-                    Step::Copy { from: Name::Digest(from), to, mode } => {
-                        batch.link(to, store.find_digest(&from).await?, mode)
-                    }
+                    Step::Copy { from, to, mode } => batch.link(to, store.find_address(&from).await?, mode),
                     Step::Delete { location, missing_ok: true } => batch.remove_if_present(location),
                     Step::Delete { location, missing_ok: false } => batch.remove(location),
                 };

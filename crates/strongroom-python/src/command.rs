@@ -11,6 +11,12 @@ pub fn run_command(py: Python<'_>, words: Vec<OsString>) -> u8 {
     py.detach(|| strongroom_cli::run(words))
 }
 
+/// Whether a text is meant as a digest, not as a location.
+#[pyfunction]
+pub fn is_digest(text: &str) -> bool {
+    strongroom::Address::is_digest(text)
+}
+
 /// Where the cache of this user is, if there is to be one.
 #[pyfunction]
 pub fn cache_folder() -> Option<PathBuf> {

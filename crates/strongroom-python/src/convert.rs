@@ -7,18 +7,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use strongroom::content::Compression;
-use strongroom::{
-    Attributes, ByteRange, DigestSet, Digests, Durability, Error, ErrorKind, Layout, Location, StoreMode,
-};
+use strongroom::{Address, Attributes, ByteRange, DigestSet, Digests, Durability, Layout, Location, StoreMode};
 
 use crate::error;
-
-/// Where something is to be found: by its name, or by its digest.
-#[derive(Clone)]
-pub enum Name {
-    Location(Location),
-    Digest(String),
-}
 
 /// A `str` or something that stands for a path, as text.
 fn text_of<'py>(name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
@@ -32,29 +23,20 @@ fn text_of<'py>(name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
 
 /// A location to be written to; one that looks like a digest is none.
 pub fn location(name: &Bound<'_, PyAny>) -> PyResult<Location> {
-    match self::name(name)? {
-        Name::Location(location) => Ok(location),
-        Name::Digest(digest) => {
-            let detail =
-                "a digest names content, not a place for it; a location that looks like one is written ./b3:...";
-            Err(error::raised(Error::new(ErrorKind::Invalid, "name", digest, detail)))
-        }
-    }
+    address(name)?.into_location().map_err(error::raised)
 }
 
 pub fn locations(names: &Bound<'_, PyAny>) -> PyResult<Vec<Location>> {
     names.try_iter()?.map(|name| location(&name?)).collect()
 }
 
+pub fn addresses(names: &Bound<'_, PyAny>) -> PyResult<Vec<Address>> {
+    names.try_iter()?.map(|name| address(&name?)).collect()
+}
+
 /// A location, or `b3:` and as many digits of a digest as are unique.
-pub fn name(name: &Bound<'_, PyAny>) -> PyResult<Name> {
-    let text = text_of(name)?;
-    let text = text.to_str()?;
-    let digits = text.strip_prefix("b3:").filter(|digits| !digits.is_empty());
-    if digits.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit())) {
-        return Ok(Name::Digest(text.into()));
-    }
-    Ok(Name::Location(Location::parse(text).map_err(error::raised)?))
+pub fn address(name: &Bound<'_, PyAny>) -> PyResult<Address> {
+    Address::parse(text_of(name)?.to_str()?).map_err(error::raised)
 }
 
 /// Python's way of saying which bytes: from the end where a number is negative.

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use strongroom::{
-    ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, LoadOptions, Location, NewFile,
-    ObjectRef, OpenOptions, Result,
+    Address, ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, LoadOptions, Location,
+    NewFile, ObjectRef, OpenOptions, Result,
 };
 
-use crate::convert::Name;
 use crate::progress::Progress;
 
 /// How many plain objects are read or looked at at once.
@@ -82,30 +81,26 @@ impl Opened {
     }
 
     /// The object of that name in a content store; a plain storage has names only. `operation` is what it is looked for for.
-    pub async fn object(&self, operation: &'static str, name: Name) -> Result<Found> {
-        let named = |subject: &str, error: Error| {
-            if error.operation() == "find" { error.in_operation(operation, subject) } else { error }
-        };
-        Ok(match (self, name) {
-            (Self::Content(store), Name::Location(location)) => {
-                Found::Object(store.find(&location).await.map_err(|error| named(location.as_str(), error))?)
-            }
-            (Self::Content(store), Name::Digest(digest)) => {
-                Found::Object(store.find_digest(&digest).await.map_err(|error| named(&digest, error))?)
-            }
-            (Self::Plain(storage), Name::Location(location)) => Found::Plain(Arc::clone(storage), location),
-            (Self::Plain(_), Name::Digest(digest)) => {
-                let detail = "objects are found by digest in a content store only (strongroom.open)";
-                return Err(Error::new(ErrorKind::Unsupported, "find", digest, detail));
-            }
+    pub async fn object(&self, operation: &'static str, address: Address) -> Result<Found> {
+        Ok(match (self, address) {
+            (Self::Content(store), address) => Found::Object(store.find_address(&address).await.map_err(|error| {
+                if error.operation() == "find" { error.in_operation(operation, &address) } else { error }
+            })?),
+            (Self::Plain(storage), Address::Location(location)) => Found::Plain(Arc::clone(storage), location),
+            (Self::Plain(_), Address::Digest(digest)) => return Err(by_name_only(digest)),
         })
     }
 
     /// Whether there are these, in their order.
-    pub async fn exists_all(self, locations: Vec<Location>) -> Result<Vec<bool>> {
-        match self {
-            Self::Content(store) => store.exists_all(&locations).await,
-            Self::Plain(storage) => {
+    pub async fn exists_all(self, addresses: Vec<Address>) -> Result<Vec<bool>> {
+        match (self, names_of(&addresses)) {
+            (Self::Content(store), Ok(locations)) => store.exists_all(&locations).await,
+            (Self::Content(store), Err(_)) => {
+                let found = store.find_addresses(&addresses).await?;
+                Ok(found.iter().map(Option::is_some).collect())
+            }
+            (Self::Plain(storage), locations) => {
+                let locations = locations.map_err(by_name_only)?;
                 let looks: Vec<_> = locations.iter().map(|location| storage.exists(location)).collect();
                 stream::iter(looks).buffered(AT_ONCE).try_collect().await
             }
@@ -113,22 +108,23 @@ impl Opened {
     }
 
     /// The content of all of these, in their order.
-    pub async fn load_all(self, locations: Vec<Location>, progress: Option<Progress>) -> Result<Vec<Bytes>> {
+    pub async fn load_all(self, addresses: Vec<Address>, progress: Option<Progress>) -> Result<Vec<Bytes>> {
         let store = match self {
             Self::Content(store) => store,
             Self::Plain(storage) => {
+                let locations = names_of(&addresses).map_err(by_name_only)?;
                 let loads: Vec<_> =
                     locations.iter().map(|location| storage.load_bytes(location, ByteRange::All)).collect();
                 return stream::iter(loads).buffered(AT_ONCE).try_collect().await;
             }
         };
-        let found = store.find_all(&locations).await?;
-        let missing = |location| Error::missing("load", location);
-        let found = found.into_iter().zip(&locations).map(|(found, location)| found.ok_or_else(|| missing(location)));
+        let found = store.find_addresses(&addresses).await?;
+        let missing = |address| Error::missing("load", address);
+        let found = found.into_iter().zip(&addresses).map(|(found, address)| found.ok_or_else(|| missing(address)));
         let found = found.collect::<Result<Vec<_>>>()?;
         let (mut done, total) = (0, found.iter().map(ObjectRef::size).sum());
         let mut loading = store.load_all(found);
-        let mut loaded = vec![Bytes::new(); locations.len()];
+        let mut loaded = vec![Bytes::new(); addresses.len()];
         while let Some((position, content)) = loading.next().await {
             loaded[position] = content?;
             done += loaded[position].len() as u64;
@@ -138,6 +134,20 @@ impl Opened {
         }
         Ok(loaded)
     }
+}
+
+/// The locations, if no digest is among them; otherwise the first of these.
+fn names_of(addresses: &[Address]) -> Result<Vec<Location>, String> {
+    let names = addresses.iter().map(|address| match address {
+        Address::Location(location) => Ok(location.clone()),
+        Address::Digest(digest) => Err(digest.clone()),
+    });
+    names.collect()
+}
+
+fn by_name_only(digest: String) -> Error {
+    let detail = "objects are found by digest in a content store only (strongroom.open)";
+    Error::new(ErrorKind::Unsupported, "find", digest, detail)
 }
 
 pub enum Found {

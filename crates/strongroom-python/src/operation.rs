@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
@@ -52,8 +53,37 @@ impl Outcome {
 #[pyclass(frozen, module = "strongroom._strongroom")]
 pub struct Operation {
     work: Mutex<Option<BoxFuture<'static, Result<Outcome>>>>,
-    /// Whether it is so little that whoever waits does it as soon as others would have begun.
-    is_little: bool,
+    amount: Amount,
+}
+
+/// How much there is to do.
+#[derive(Debug)]
+pub enum Amount {
+    /// Others can do it meanwhile, and side by side.
+    Much,
+    /// Whoever waits has done it as soon as others would have begun.
+    Little,
+    /// As much as this local file has.
+    OfFile(PathBuf),
+}
+
+impl Amount {
+    /// So many bytes are written sooner than another thread begins to.
+    const LITTLE_BYTES: u64 = 64 << 10;
+
+    pub fn of_bytes(size: u64) -> Self {
+        if size <= Self::LITTLE_BYTES { Self::Little } else { Self::Much }
+    }
+
+    fn is_little(&self) -> bool {
+        match self {
+            Self::Much => false,
+            Self::Little => true,
+            Self::OfFile(path) => {
+                std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= Self::LITTLE_BYTES)
+            }
+        }
+    }
 }
 
 impl Operation {
@@ -63,12 +93,12 @@ impl Operation {
     ) -> Self {
         let given = |value| Outcome::Object(Box::new(move |py: Python<'_>| give(py, value)));
         let work = work.map(|done| done.map(given));
-        Self { work: Mutex::new(Some(work.boxed())), is_little: false }
+        Self { work: Mutex::new(Some(work.boxed())), amount: Amount::Much }
     }
 
-    /// The same, if it is so little that threads of its own cost more than they bring.
-    pub fn little(self, is_little: bool) -> Self {
-        Self { is_little, ..self }
+    /// The same, of which it is known how much there is to do.
+    pub fn with(self, amount: Amount) -> Self {
+        Self { amount, ..self }
     }
 
     /// One whose outcome is content.
@@ -78,7 +108,7 @@ impl Operation {
 
     pub fn of_what_comes(content: impl Future<Output = Result<Content>> + Send + 'static) -> Self {
         let work = content.map(|content| content.map(Outcome::Content));
-        Self { work: Mutex::new(Some(work.boxed())), is_little: false }
+        Self { work: Mutex::new(Some(work.boxed())), amount: Amount::Much }
     }
 
     /// One whose outcome is `None`.
@@ -106,10 +136,10 @@ impl Operation {
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let work = self.take()?;
         let_go(py);
-        let outcome = match self.is_little {
-            true => py.detach(|| blocking::wait_here(work)),
-            false => py.detach(|| blocking::wait(until_interrupted(work)))?,
-        };
+        let outcome = py.detach(|| match self.amount.is_little() {
+            true => Ok(blocking::wait_here(work)),
+            false => blocking::wait(until_interrupted(work)),
+        })?;
         let_go(py);
         outcome.map_err(error::raised)?.given(py)
     }

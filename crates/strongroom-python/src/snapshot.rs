@@ -1,7 +1,7 @@
 //! A namespace at one version.
 
 use pyo3::prelude::*;
-use strongroom::{ByteRange, ContentStorage, Namespace, Result, Version};
+use strongroom::{ByteRange, ContentStorage, Namespace, Result};
 
 use crate::listing::Listing;
 use crate::object::Metadata;
@@ -17,10 +17,7 @@ pub struct Snapshot(strongroom::Snapshot);
 pub async fn open(store: ContentStorage, namespace: String, at: Option<String>) -> Result<Snapshot> {
     let namespace = Namespace::parse(&namespace)?;
     let Some(at) = at else { return Ok(Snapshot(store.snapshot(&namespace).await?)) };
-    let version: Version = match at.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => at.parse()?,
-        false => store.tagged(&namespace, &at).await?,
-    };
+    let version = store.version_named(&namespace, &at).await?;
     Ok(Snapshot(store.snapshot_at(&namespace, version).await?))
 }
 

@@ -4,22 +4,19 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use strongroom::{ContentStorage, Error, ErrorKind, ListOptions, LoadOptions, Source, blocking};
+use strongroom::{Address, ContentStorage, Error, ErrorKind, ListOptions, LoadOptions, Source, blocking};
 
 use crate::batch::Batch;
 use crate::bytes::Content;
-use crate::convert::{self, Name};
+use crate::convert;
 use crate::listing::Listing;
 use crate::object::{Commit, Metadata};
 use crate::opening::{ContentOpening, Found, Opened, Opening, absolute};
-use crate::operation::Operation;
+use crate::operation::{Amount, Operation};
 use crate::options::{Config, Putting};
 use crate::progress::Progress;
 use crate::reader::{LocalPath, Reader};
 use crate::{bytes, error, snapshot, source};
-
-/// So many bytes are written sooner than another thread begins to.
-const LITTLE_BYTES: usize = 64 << 10;
 
 /// A storage or a store.
 #[pyclass(frozen, module = "strongroom._strongroom")]
@@ -53,6 +50,11 @@ impl Storage {
             std::mem::forget(std::mem::replace(&mut *known, (process, opened)));
         }
         Ok(known.1.clone())
+    }
+
+    /// A commit has several things to do at once, a plain file one after the other.
+    fn amount(&self, of_plain_file: Amount) -> Amount {
+        if self.is_plain_folder { of_plain_file } else { Amount::Much }
     }
 
     pub fn content(&self, py: Python<'_>) -> PyResult<ContentStorage> {
@@ -115,9 +117,8 @@ impl Storage {
         how: Putting,
     ) -> PyResult<Operation> {
         let data = bytes::taken(data)?;
-        // A commit has several things to do at once, a plain file one after the other.
-        let is_little = data.len() <= LITTLE_BYTES && self.is_plain_folder;
-        Ok(self.store(py, location, Source::bytes(data), how)?.little(is_little))
+        let amount = self.amount(Amount::of_bytes(data.len() as u64));
+        Ok(self.store(py, location, Source::bytes(data), how)?.with(amount))
     }
 
     fn store_path(
@@ -127,7 +128,8 @@ impl Storage {
         path: PathBuf,
         how: Putting,
     ) -> PyResult<Operation> {
-        self.store(py, location, Source::path(path), how)
+        let amount = self.amount(Amount::OfFile(path.clone()));
+        Ok(self.store(py, location, Source::path(path), how)?.with(amount))
     }
 
     /// From an iterator of `bytes`.
@@ -149,9 +151,9 @@ impl Storage {
         start: Option<i64>,
         end: Option<i64>,
     ) -> PyResult<Operation> {
-        let (opened, name, range) = (self.opened(py)?, convert::name(location)?, convert::range(start, end)?);
+        let (opened, address, range) = (self.opened(py)?, convert::address(location)?, convert::range(start, end)?);
         Ok(Operation::of_content(async move {
-            match opened.object("load", name).await? {
+            match opened.object("load", address).await? {
                 Found::Object(object) => object.load(range).await,
                 Found::Plain(storage, location) => storage.load(&location, range).await,
             }
@@ -166,8 +168,8 @@ impl Storage {
         locations: &Bound<'_, PyAny>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Operation> {
-        let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
-        let loaded = opened.load_all(locations, progress.map(Progress::new));
+        let (opened, addresses) = (self.opened(py)?, convert::addresses(locations)?);
+        let loaded = opened.load_all(addresses, progress.map(Progress::new));
         Ok(Operation::new(loaded, |py, loaded| {
             let given =
                 loaded.into_iter().map(|loaded| Content::Here(loaded).given(py)).collect::<PyResult<Vec<_>>>()?;
@@ -184,16 +186,18 @@ impl Storage {
         mode: &str,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Operation> {
-        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        let (opened, address) = (self.opened(py)?, convert::address(location)?);
         let options = LoadOptions::default().with_mode(convert::mode(mode)?);
         let progress = progress.map(Progress::new);
-        Ok(Operation::of(async move { opened.object("load", name).await?.load_path(&path, &options, progress).await }))
+        Ok(Operation::of(
+            async move { opened.object("load", address).await?.load_path(&path, &options, progress).await },
+        ))
     }
 
     fn open(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
-        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        let (opened, address) = (self.opened(py)?, convert::address(location)?);
         Ok(Operation::of(async move {
-            match opened.object("load", name).await? {
+            match opened.object("load", address).await? {
                 Found::Plain(storage, location) => Reader::of_location(storage, location).await,
                 Found::Object(object) => Ok(Reader::of_object(object)),
             }
@@ -203,7 +207,7 @@ impl Storage {
     /// A real local file.
     #[pyo3(signature = (location, name=None))]
     fn path(&self, py: Python<'_>, location: &Bound<'_, PyAny>, name: Option<String>) -> PyResult<Operation> {
-        let (opened, wanted) = (self.opened(py)?, convert::name(location)?);
+        let (opened, wanted) = (self.opened(py)?, convert::address(location)?);
         Ok(Operation::of(async move {
             Ok(LocalPath::new(match opened.object("path", wanted).await? {
                 Found::Object(object) => object.local_path(name.as_deref()).await?,
@@ -213,10 +217,10 @@ impl Storage {
     }
 
     fn exists(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
-        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        let (opened, address) = (self.opened(py)?, convert::address(location)?);
         Ok(Operation::of(async move {
-            match name {
-                Name::Location(location) => opened.external().exists(&location).await,
+            match address {
+                Address::Location(location) => opened.external().exists(&location).await,
                 digest => match opened.object("exists", digest).await {
                     Ok(_) => Ok(true),
                     Err(error) if error.is_missing() => Ok(false),
@@ -227,14 +231,14 @@ impl Storage {
     }
 
     fn exists_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
-        let (opened, locations) = (self.opened(py)?, convert::locations(locations)?);
-        Ok(Operation::of(opened.exists_all(locations)))
+        let (opened, addresses) = (self.opened(py)?, convert::addresses(locations)?);
+        Ok(Operation::of(opened.exists_all(addresses)))
     }
 
     fn delete(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
         let (storage, location) = (self.opened(py)?.external(), convert::location(location)?);
         let deleted = Operation::of_nothing(async move { storage.delete(&location).await });
-        Ok(deleted.little(self.is_plain_folder))
+        Ok(deleted.with(self.amount(Amount::Little)))
     }
 
     fn delete_many(&self, py: Python<'_>, locations: &Bound<'_, PyAny>) -> PyResult<Operation> {
@@ -262,9 +266,9 @@ impl Storage {
     }
 
     fn metadata(&self, py: Python<'_>, location: &Bound<'_, PyAny>) -> PyResult<Operation> {
-        let (opened, name) = (self.opened(py)?, convert::name(location)?);
+        let (opened, address) = (self.opened(py)?, convert::address(location)?);
         Ok(Operation::of(async move {
-            Ok(match opened.object("metadata", name).await? {
+            Ok(match opened.object("metadata", address).await? {
                 Found::Object(object) => Metadata::of(&object),
                 Found::Plain(storage, location) => {
                     Metadata::plain(location.as_str(), &storage.metadata(&location).await?)
@@ -275,9 +279,9 @@ impl Storage {
 
     /// Digests by their names, in hexadecimal; those that are not on record are computed.
     fn digests(&self, py: Python<'_>, location: &Bound<'_, PyAny>, names: Vec<String>) -> PyResult<Operation> {
-        let (opened, name, set) = (self.opened(py)?, convert::name(location)?, convert::digest_set(&names)?);
+        let (opened, address, set) = (self.opened(py)?, convert::address(location)?, convert::digest_set(&names)?);
         Ok(Operation::of(async move {
-            let digests = match opened.object("digest", name).await? {
+            let digests = match opened.object("digest", address).await? {
                 Found::Object(object) => object.compute_digests(set).await?,
                 Found::Plain(storage, location) => storage.digests(&location, set).await?,
             };

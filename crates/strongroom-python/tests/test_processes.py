@@ -48,7 +48,10 @@ def test_what_calls_return_is_pickled_too(folder_store: Store) -> None:
     snapshot = pickle.loads(pickle.dumps(folder_store.snapshot("n/s", 1)))
     assert snapshot == folder_store.snapshot("n/s", 1) and snapshot.load("n/s/x") == b"1"
     assert snapshot != folder_store.snapshot("n/s") and len({snapshot, folder_store.snapshot("n/s", 1)}) == 1
-    assert pickle.loads(pickle.dumps(folder_store.snapshot("none/yet"))).version == 0
+    before = pickle.dumps(folder_store.snapshot("none/yet"))
+    folder_store.store_bytes("none/yet/x", b"1")
+    again = pickle.loads(before)
+    assert again.version == 0 and list(again) == []
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

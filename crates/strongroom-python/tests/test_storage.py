@@ -226,6 +226,9 @@ def test_what_only_content_stores_know_a_plain_storage_says_so(tmp_path: Path) -
     plain = strongroom.open_storage(tmp_path)
     with pytest.raises(strongroom.UnsupportedError, match="content store"):
         plain.load("b3:00")
+    for many in (plain.load_many, plain.exists_many):
+        with pytest.raises(strongroom.UnsupportedError, match="content store"):
+            many(["a", "b3:00"])
     with pytest.raises(io.UnsupportedOperation):
         plain.load("b3:00")
 

@@ -68,6 +68,10 @@ def test_objects_are_found_by_their_digests(store: Store, tmp_path: Path) -> Non
         assert store.load_path(name, tmp_path / "out") == 7
         with store.path(name, name="named.txt") as path:
             assert path.read_bytes() == b"content" and path.name == "named.txt"
+    assert store.load_many([digest, "a/b/c", digest[:9]]) == [b"content"] * 3
+    assert store.exists_many(["a/b/c", digest, "b3:0000", "d"]) == [True, True, False, False]
+    with pytest.raises(FileNotFoundError, match="b3:0000"):
+        store.load_many(["a/b/c", "b3:0000"])
     assert not store.exists("b3:0000")
     with pytest.raises(FileNotFoundError):
         store.load("b3:0000")

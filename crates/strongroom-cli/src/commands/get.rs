@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use futures::TryStreamExt;
-use strongroom::{ByteRange, ContentStorage, Error, ErrorKind, Location, ObjectRef, Result, unblock};
+use strongroom::{Address, ByteRange, ContentStorage, Error, ErrorKind, Location, ObjectRef, Result, unblock};
 
 use crate::args::{AtArgs, byte_range};
 use crate::commands::cat;
@@ -53,7 +53,7 @@ pub async fn run(args: GetArgs, context: &Context) -> Result<Exit> {
     }
     match lookup::object(&store, &args.source, args.at.as_deref()).await {
         Ok(object) => get_file(&args, &object, context).await,
-        Err(error) if error.is_missing() && !lookup::is_digest(&args.source) => {
+        Err(error) if error.is_missing() && !Address::is_digest(&args.source) => {
             get_folder(&args, &store, false, context).await
         }
         Err(error) => Err(error),

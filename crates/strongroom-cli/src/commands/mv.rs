@@ -1,11 +1,10 @@
 //! `strongroom mv`
 
 use clap::Args;
-use strongroom::{Error, ErrorKind, Result};
+use strongroom::{Address, Error, ErrorKind, Result};
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::lookup;
 use crate::transfer::{TransferArgs, plan, transfer};
 
 /// Give an object, or all below a name, another name
@@ -23,7 +22,7 @@ pub struct MvArgs {
 }
 
 pub async fn run(args: MvArgs, context: &Context) -> Result<Exit> {
-    if lookup::is_digest(&args.source) {
+    if Address::is_digest(&args.source) {
         let detail = "a digest is not a name that could be moved; `strongroom cp` gives its content a name";
         return Err(Error::new(ErrorKind::Invalid, "mv", args.source, detail));
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use futures::TryStreamExt;
 use serde_json::json;
-use strongroom::{ContentStorage, Error, ErrorKind, Location, Result};
+use strongroom::{Address, ContentStorage, Error, ErrorKind, Location, Result};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ pub async fn run(args: RmArgs, context: &Context) -> Result<Exit> {
     let store = context.open().await?;
     let mut locations = Vec::new();
     for text in &args.locations {
-        if lookup::is_digest(text) {
+        if Address::is_digest(text) {
             let detail = "content goes when no name stands for it and it is collected; name a location";
             return Err(Error::new(ErrorKind::Invalid, "rm", text, detail));
         }

@@ -362,7 +362,7 @@ class Snapshot:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Version 0 is of nothing, which no store has a record of.
-        return Store.snapshot, (self.store, self.namespace, self.version or None)
+        return Store.snapshot, (self.store, self.namespace, self.version)
 
     def __repr__(self) -> str:
         return f"<strongroom.Snapshot of {self.namespace or '.'!r} at {self.version}>"

@@ -9,6 +9,7 @@ __all__ = [
     "Batch",
     "Receipt",
     "cache_folder",
+    "is_digest",
     "run_command",
     "Listing",
     "Commit",
@@ -249,3 +250,4 @@ def run_dag(
 
 def run_command(words: list[str]) -> int: ...
 def cache_folder() -> Path | None: ...
+def is_digest(text: str) -> bool: ...

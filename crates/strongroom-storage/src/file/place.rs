@@ -13,6 +13,7 @@ use super::cached::{self, Purpose};
 use super::config::FileConfig;
 use super::file_system::FileSystem;
 use super::folders::FolderIdentity;
+use super::temporary::OPEN_FILES;
 use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 
@@ -45,7 +46,7 @@ impl Place {
             root: std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf()),
             file_system: OnceLock::new(),
             root_mode: AtomicU32::new(0),
-            unnamed_files: AtomicBool::new(config.unnamed_files),
+            unnamed_files: AtomicBool::new(config.unnamed_files && Path::new(OPEN_FILES).is_dir()),
             config,
             sources_move: AtomicBool::new(true),
             synced: Mutex::default(),

@@ -21,7 +21,7 @@ use crate::location::Location;
 use crate::options::{Durability, StoreMode, StoreOptions};
 
 /// Where open files can be linked from.
-const OPEN_FILES: &str = "/proc/self/fd";
+pub(super) const OPEN_FILES: &str = "/proc/self/fd";
 
 /// A file that is gone when this is dropped, unless it was published.
 #[derive(Debug)]
@@ -58,9 +58,6 @@ impl Temporary {
     /// A file without a name in the nearest folder that exists; `None` where there are no such files.
     #[cfg(target_os = "linux")]
     fn create_unnamed(place: &Arc<Place>, location: Option<&Location>) -> Result<Option<Self>> {
-        if !Path::new(OPEN_FILES).is_dir() {
-            return Ok(None);
-        }
         let nearest = location.map_or_else(|| place.root.clone(), |location| place.folder_path(location));
         let mut folder = nearest.as_path();
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;

@@ -25,6 +25,7 @@ from .._open import create as create_store
 from .._open import open as open_store
 from .._storage import Mode, content
 from .._store import Store
+from .._strongroom import is_digest
 from ..errors import InvalidError, MissingError
 from . import _listing
 from ._changes import Changes, missing
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-_DIGEST = re.compile("b3:[0-9a-fA-F]+")
 _MAGIC = re.compile("[*?[]")
 _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
@@ -111,7 +111,7 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
         try:
             return _listing.file(path, await self.store.metadata_async(path))
         except MissingError:
-            if _DIGEST.fullmatch(path) or not await self._isdir(path):
+            if is_digest(path) or not await self._isdir(path):
                 raise
             return _listing.folder(path)
 
@@ -230,7 +230,7 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
 
     async def _cat_all(self, paths: Sequence[str], batch_size: int | None, **options: Any) -> list[bytes | BaseException]:
         """All of these in one call if that goes well, and each by itself to tell what does not."""
-        if len(paths) > 1 and not options and not any(map(_DIGEST.fullmatch, paths)):
+        if len(paths) > 1 and not options:
             try:
                 return list(await self.store.load_many_async(paths))
             except (OSError, ValueError):
