@@ -152,6 +152,7 @@ class Bench:
         self.durable_count = 20 if smoke else 2_000
         self.rounds = 1 if smoke else ROUNDS
         self.rows: list[dict[str, Any]] = []
+        self.folders = 0
 
     def run(self) -> None:
         source = self.folder / "large"
@@ -273,18 +274,24 @@ class Bench:
     ) -> None:
         if self.words and not any(word in row for word in self.words):
             return
+        large = "large" in row
+        # Those with many files stay until the end: ext4 without a journal makes files slowly after others were deleted.
+        folders: dict[str, Path] = {}
         times: dict[str, list[float]] = {name: [] for name in contenders}
         kept: dict[str, Any] = {}
         for round_number in range(self.rounds + 1):
             order = list(contenders)
             for name in order[round_number % len(order) :] + order[: round_number % len(order)]:
                 if anew or name not in kept:
-                    folder = self.folder / "work" / name.replace(" ", "-")
                     kept.pop(name, None)
-                    shutil.rmtree(folder, ignore_errors=True)
+                    if name in folders:
+                        shutil.rmtree(folders.pop(name))
+                    folder = self._folder()
+                    if large:
+                        folders[name] = folder
                     kept[name] = contenders[name](folder)
                     prepare(kept[name])
-                    self._settle(row)
+                    self._settle(large)
                 gc.collect()
                 begin = time.perf_counter()
                 work(kept[name])
@@ -292,7 +299,8 @@ class Bench:
                 if round_number > 0:
                     times[name].append(took)
         kept.clear()
-        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        for folder in folders.values():
+            shutil.rmtree(folder)
         medians = {name: statistics.median(each) for name, each in times.items()}
         for name, median in medians.items():
             rival = against.get(name)
@@ -303,10 +311,14 @@ class Bench:
             shown = f"{ratio:.2f}x" if ratio else ""
             print(f"| {row} | {name} | {_shown(median, count)} | {shown} |", flush=True)
 
-    def _settle(self, row: str) -> None:
+    def _folder(self) -> Path:
+        self.folders += 1
+        return self.folder / "work" / str(self.folders)
+
+    def _settle(self, large: bool) -> None:
         """Nothing waits to be written, and as much memory as will be needed was in use a moment ago; else luck is measured."""
         os.sync()
-        if "large" in row:
+        if large:
             with (self.folder / "warm").open("wb") as file:
                 for _ in range(2 * self.large >> 20):
                     file.write(bytes(1 << 20))
@@ -347,7 +359,8 @@ def main() -> None:
     arguments.add_argument("--smoke", action="store_true")
     arguments.add_argument("--json", type=Path)
     arguments.add_argument("words", nargs="*")
-    given = arguments.parse_args()
+    # Words may follow options.
+    given = arguments.parse_intermixed_args()
     os.environ["STRONGROOM_CACHE"] = "off"
     shutil.rmtree(given.folder, ignore_errors=True)
     given.folder.mkdir(parents=True)
