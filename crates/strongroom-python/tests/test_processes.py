@@ -75,12 +75,16 @@ def test_forks_use_what_their_parent_has_opened(folder_store: Store) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_fork_amid_work_of_other_threads_goes_on(folder_store: Store) -> None:
+    folder_store.store_bytes("data/set/x", b"as it was")
+    snapshot = folder_store.snapshot("data/set")
+    folder_store.store_bytes("data/set/x", b"as it is")
     stop = threading.Event()
 
     def busy(number: int) -> None:
         while not stop.is_set():
             folder_store.store_bytes(f"busy/{number}/x", os.urandom(1000))
             folder_store.load(f"busy/{number}/x")
+            snapshot.load("data/set/x")
 
     threads = [threading.Thread(target=busy, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -91,7 +95,7 @@ def test_a_fork_amid_work_of_other_threads_goes_on(folder_store: Store) -> None:
             if child == 0:
                 try:
                     folder_store.store_bytes(f"child/{number}/x", b"1")
-                    os._exit(0)
+                    os._exit(int(snapshot.load("data/set/x") != b"as it was" or list(snapshot) != ["data/set/x"]))
                 finally:
                     os._exit(1)
             deadline = time.monotonic() + 60

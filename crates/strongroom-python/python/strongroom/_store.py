@@ -23,6 +23,9 @@ Layout: TypeAlias = Literal["auto", "whole", "chunked"]
 #: A version of a namespace: a number, or a tag's name.
 At: TypeAlias = "int | str"
 
+#: What a fork has of its parent and does not use.
+_of_parents: list[_strongroom.Snapshot] = []
+
 
 class Store(Storage):
     """A content store: everything is kept once, by content, under names that are never half-written.
@@ -301,19 +304,27 @@ class Snapshot:
     """
 
     def __init__(self, native: _strongroom.Snapshot, store: Store) -> None:
-        self._native = native
+        self._opened, self._process = native, os.getpid()
         #: Of which store.
         self.store = store
 
     @property
+    def _native(self) -> _strongroom.Snapshot:
+        if self._process != os.getpid():
+            # A fork. What the parent has opened may be locked for ever, for whoever would drop it too.
+            _of_parents.append(self._opened)
+            self._opened, self._process = self.store.snapshot(self.namespace, self.version)._opened, os.getpid()
+        return self._opened
+
+    @property
     def namespace(self) -> str:
         """Which namespace."""
-        return self._native.namespace
+        return self._opened.namespace
 
     @property
     def version(self) -> int:
         """Which version; 0 if nothing was ever committed."""
-        return self._native.version
+        return self._opened.version
 
     def load(self, location: Location, start: int | None = None, end: int | None = None) -> bytes:
         """As :meth:`Storage.load`."""
@@ -361,7 +372,6 @@ class Snapshot:
         return hash((self.store, self.namespace, self.version))
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Version 0 is of nothing, which no store has a record of.
         return Store.snapshot, (self.store, self.namespace, self.version)
 
     def __repr__(self) -> str:
