@@ -35,8 +35,25 @@ impl ContentStorage {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] if the name is not one segment; [`ErrorKind::Missing`] if the version is not there or is being
-    /// collected; [`ErrorKind::AlreadyExists`] if with [`StoreMode::Create`] the namespace has such a tag already.
+    /// collected; [`ErrorKind::AlreadyExists`] if with [`StoreMode::Create`] another version has this tag.
     pub async fn tag(&self, namespace: &Namespace, version: Version, name: &str, mode: StoreMode) -> Result<Tag> {
+        let tag = || Tag { name: name.into(), namespace: namespace.clone(), version };
+        match self.put_tag(namespace, version, name, mode).await {
+            Ok(()) => Ok(tag()),
+            Err(error) if error.is_already_exists() => match self.tagged(namespace, name).await {
+                Ok(same) if same == version => Ok(tag()),
+                Ok(other) => {
+                    let shown = if namespace.as_str().is_empty() { "." } else { namespace.as_str() };
+                    let detail = format!("version {other} of {shown} has this tag; to overwrite it (--force) moves it");
+                    Err(Error::new(ErrorKind::AlreadyExists, "tag", name, detail).with_source(error))
+                }
+                Err(_) => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_tag(&self, namespace: &Namespace, version: Version, name: &str, mode: StoreMode) -> Result<()> {
         let key = key(name, namespace)?;
         let store = &self.inner;
         let mut membership = store.sessions.join().await?;
@@ -51,7 +68,7 @@ impl ContentStorage {
         }
         .await;
         membership.leave().await;
-        result.map(|()| Tag { name: name.into(), namespace: namespace.clone(), version })
+        result
     }
 
     /// Removes a tag. What only it kept may be collected then.

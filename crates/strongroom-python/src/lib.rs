@@ -31,7 +31,7 @@ mod _strongroom {
     #[pymodule_export]
     use crate::batch::{Batch, Receipt};
     #[pymodule_export]
-    use crate::command::{cache_folder, is_digest, run_command};
+    use crate::command::{absolute, cache_folder, is_digest, run_command};
     #[pymodule_export]
     use crate::listing::Listing;
     #[pymodule_export]

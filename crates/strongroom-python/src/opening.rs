@@ -122,18 +122,23 @@ impl Opened {
         let missing = |address| Error::missing("load", address);
         let found = found.into_iter().zip(&addresses).map(|(found, address)| found.ok_or_else(|| missing(address)));
         let found = found.collect::<Result<Vec<_>>>()?;
-        let (mut done, total) = (0, found.iter().map(ObjectRef::size).sum());
-        let mut loading = store.load_all(found);
-        let mut loaded = vec![Bytes::new(); addresses.len()];
-        while let Some((position, content)) = loading.next().await {
-            loaded[position] = content?;
-            done += loaded[position].len() as u64;
-            if let Some(progress) = &progress {
-                progress.tell(done, total);
-            }
-        }
-        Ok(loaded)
+        load_all(&store, found, progress).await
     }
+}
+
+/// The content of these, in their order.
+pub async fn load_all(store: &ContentStorage, found: Vec<ObjectRef>, progress: Option<Progress>) -> Result<Vec<Bytes>> {
+    let (mut done, total) = (0, found.iter().map(ObjectRef::size).sum());
+    let mut loaded = vec![Bytes::new(); found.len()];
+    let mut loading = store.load_all(found);
+    while let Some((position, content)) = loading.next().await {
+        loaded[position] = content?;
+        done += loaded[position].len() as u64;
+        if let Some(progress) = &progress {
+            progress.tell(done, total);
+        }
+    }
+    Ok(loaded)
 }
 
 /// The locations, if no digest is among them; otherwise the first of these.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, poll};
 use pyo3::BoundObject;
@@ -109,6 +110,14 @@ impl Operation {
     pub fn of_what_comes(content: impl Future<Output = Result<Content>> + Send + 'static) -> Self {
         let work = content.map(|content| content.map(Outcome::Content));
         Self { work: Mutex::new(Some(work.boxed())), amount: Amount::Much }
+    }
+
+    /// One whose outcome is a list of contents.
+    pub fn of_all(loaded: impl Future<Output = Result<Vec<Bytes>>> + Send + 'static) -> Self {
+        Self::new(loaded, |py, loaded| {
+            let given = loaded.into_iter().map(|loaded| Content::Here(loaded).given(py));
+            Ok(given.collect::<PyResult<Vec<_>>>()?.into_pyobject(py)?.unbind())
+        })
     }
 
     /// One whose outcome is `None`.

@@ -1,6 +1,7 @@
 //! What Python wants to hear while something goes on.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -12,17 +13,24 @@ use crate::held::Held;
 const OFTEN: Duration = Duration::from_millis(100);
 
 /// A callable that takes how much of how much is done, in bytes.
-pub struct Progress(Held<Py<PyAny>>);
+pub struct Progress {
+    callable: Held<Py<PyAny>>,
+    has_raised: AtomicBool,
+}
 
 impl Progress {
     pub fn new(callable: Py<PyAny>) -> Self {
-        Self(callable.into())
+        Self { callable: callable.into(), has_raised: AtomicBool::new(false) }
     }
 
-    /// What it raises is said and ends nothing.
+    /// What it raises is said, ends nothing, and is the last that it is told.
     pub fn tell(&self, done: u64, total: u64) {
+        if self.has_raised.load(Ordering::Relaxed) {
+            return;
+        }
         Python::attach(|py| {
-            if let Err(error) = self.0.call1(py, (done, total)) {
+            if let Err(error) = self.callable.call1(py, (done, total)) {
+                self.has_raised.store(true, Ordering::Relaxed);
                 error.write_unraisable(py, None);
             }
         });

@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 use strongroom::{Address, ContentStorage, Error, ErrorKind, ListOptions, LoadOptions, Source, blocking};
 
 use crate::batch::Batch;
-use crate::bytes::Content;
 use crate::convert;
 use crate::listing::Listing;
 use crate::object::{Commit, Metadata};
@@ -22,34 +21,41 @@ use crate::{bytes, error, snapshot, source};
 #[pyclass(frozen, module = "strongroom._strongroom")]
 pub struct Storage {
     opening: Opening,
-    /// By which process it was opened.
-    opened: Mutex<(u32, Opened)>,
+    /// And by which process, once one has.
+    opened: Mutex<Option<(u32, Opened)>>,
     is_plain_folder: bool,
 }
 
 impl Storage {
-    fn new(opening: Opening, opened: Opened) -> Self {
+    fn new(opening: Opening, opened: Option<Opened>) -> Self {
         let is_plain_folder = opening.is_plain_folder();
-        Self { opening, opened: Mutex::new((std::process::id(), opened)), is_plain_folder }
+        let opened = opened.map(|opened| (std::process::id(), opened));
+        Self { opening, opened: Mutex::new(opened), is_plain_folder }
     }
 
     /// Handles of a parent process have connections, threads and locks that this one has not.
     pub fn opened(&self, py: Python<'_>) -> PyResult<Opened> {
         let process = std::process::id();
         {
-            let (by, opened) = &*self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            if *by == process {
+            let known = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((by, opened)) = &*known
+                && *by == process
+            {
                 return Ok(opened.clone());
             }
         }
         let opening = self.opening.clone();
         let opened = py.detach(|| blocking::wait(opening.open())).map_err(error::raised)?;
         let mut known = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != process {
-            // The parent's is never dropped: it would wait for what the parent does.
-            std::mem::forget(std::mem::replace(&mut *known, (process, opened)));
+        match &*known {
+            // Another thread was faster.
+            Some((by, opened)) if *by == process => Ok(opened.clone()),
+            _ => {
+                // The parent's is never dropped: it would wait for what the parent does.
+                std::mem::forget(known.replace((process, opened.clone())));
+                Ok(opened)
+            }
         }
-        Ok(known.1.clone())
     }
 
     /// A commit has several things to do at once, a plain file one after the other.
@@ -71,7 +77,7 @@ impl Storage {
     #[staticmethod]
     fn open_plain(url: &str) -> PyResult<Operation> {
         let opening = Opening { url: absolute(url).map_err(error::raised)?, content: None };
-        Ok(Operation::of(async move { Ok(Self::new(opening.clone(), opening.open().await?)) }))
+        Ok(Operation::of(async move { Ok(Self::new(opening.clone(), Some(opening.open().await?))) }))
     }
 
     /// A content store, made if `config` is given and it is not there.
@@ -94,7 +100,7 @@ impl Storage {
             let opened = opening.clone().open().await?;
             // Whoever opens it again finds it.
             let content = opening.content.map(|content| ContentOpening { config: None, ..content });
-            Ok(Self::new(Opening { content, ..opening }, opened))
+            Ok(Self::new(Opening { content, ..opening }, Some(opened)))
         }))
     }
 
@@ -169,12 +175,7 @@ impl Storage {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Operation> {
         let (opened, addresses) = (self.opened(py)?, convert::addresses(locations)?);
-        let loaded = opened.load_all(addresses, progress.map(Progress::new));
-        Ok(Operation::new(loaded, |py, loaded| {
-            let given =
-                loaded.into_iter().map(|loaded| Content::Here(loaded).given(py)).collect::<PyResult<Vec<_>>>()?;
-            Ok(given.into_pyobject(py)?.unbind())
-        }))
+        Ok(Operation::of_all(opened.load_all(addresses, progress.map(Progress::new))))
     }
 
     #[pyo3(signature = (location, path, mode, progress=None))]
@@ -327,6 +328,25 @@ impl Storage {
         }))
     }
 
+    /// All tags, or those of a namespace: name, namespace, version.
+    #[pyo3(signature = (namespace=None))]
+    fn tags(&self, py: Python<'_>, namespace: Option<String>) -> PyResult<Operation> {
+        let store = self.content(py)?;
+        Ok(Operation::of(async move {
+            let only = namespace.as_deref().map(strongroom::Namespace::parse).transpose()?;
+            let tags = store.tags().await?.into_iter();
+            let tags = tags.filter(|tag| only.as_ref().is_none_or(|only| *only == tag.namespace));
+            Ok(tags
+                .map(|tag| (tag.name, tag.namespace.as_str().into(), tag.version.get()))
+                .collect::<Vec<(_, String, _)>>())
+        }))
+    }
+
+    fn untag(&self, py: Python<'_>, namespace: String, name: String) -> PyResult<Operation> {
+        let store = self.content(py)?;
+        Ok(Operation::of_nothing(async move { store.untag(&strongroom::Namespace::parse(&namespace)?, &name).await }))
+    }
+
     /// What others need to open it again.
     fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
         let py = slf.py();
@@ -343,8 +363,9 @@ impl Storage {
         Ok((reopen, arguments.into_pyobject(py)?.into_any().unbind()))
     }
 
+    /// It is opened when it is first used: pools of processes hang where an `OSError` is raised while they are given something.
     #[staticmethod]
-    fn _reopened(py: Python<'_>, url: String, content: Option<(String, Option<String>, u64, bool)>) -> PyResult<Self> {
+    fn _reopened(url: String, content: Option<(String, Option<String>, u64, bool)>) -> Self {
         let content = content.map(|(author, cache, content_cache_bytes, single_writer)| ContentOpening {
             config: None,
             author,
@@ -352,9 +373,7 @@ impl Storage {
             content_cache_bytes,
             single_writer,
         });
-        let opening = Opening { url, content };
-        let opened = py.detach(|| blocking::wait(opening.clone().open())).map_err(error::raised)?;
-        Ok(Self::new(opening, opened))
+        Self::new(Opening { url, content }, None)
     }
 }
 

@@ -124,6 +124,43 @@ def test_a_mapper_has_its_keys(tree: StrongroomFileSystem) -> None:
     assert "x" not in mapper
 
 
+# Names.
+
+
+def test_an_object_that_has_others_below_it_is_a_file(fs: StrongroomFileSystem, tmp_path: Path) -> None:
+    fs.pipe({"b/n": b"file", "b/n/x": b"below"})
+    assert fs.isfile("b/n") and not fs.isdir("b/n") and fs.info("b/n")["type"] == "file"
+    fs.cp("b/n", "b/copy")
+    fs.get("b/n", str(tmp_path / "got"))
+    assert fs.cat("b/copy") == (tmp_path / "got").read_bytes() == b"file"
+    fs.mv("b/n", "b/moved")
+    assert {path: fs.cat(path) for path in fs.find("b")} == {"b/copy": b"file", "b/moved": b"file", "b/n/x": b"below"}
+    with fs.transaction:
+        fs.pipe("b/n", b"new")
+        fs.mv("b/n", "b/again")
+    assert fs.cat("b/again") == b"new" and not fs.exists("b/n/n") and fs.isdir("b/n")
+
+
+def test_file_systems_are_shared_by_the_store_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRONGROOM_STORE", raising=False)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        strongroom.create("store").store_bytes("x", name.encode())
+        strongroom.create().store_bytes("x", b"default of " + name.encode())
+        assert fsspec.filesystem("strongroom", store="store").cat("x") == name.encode()
+        assert StrongroomFileSystem("store").cat("x") == name.encode()
+        assert fsspec.filesystem("strongroom").cat("x") == b"default of " + name.encode()
+    monkeypatch.setenv("STRONGROOM_STORE", str(tmp_path / "one/store"))
+    assert fsspec.filesystem("strongroom").cat("x") == b"one"
+    assert fsspec.filesystem("strongroom") is fsspec.filesystem("strongroom", store=str(tmp_path / "one/store"))
+
+
+def test_an_option_that_there_is_not_is_refused(folder_store: Store) -> None:
+    with pytest.raises(TypeError, match="'stor'"):
+        fsspec.filesystem("strongroom", stor=folder_store)
+
+
 # Looking.
 
 
@@ -147,7 +184,8 @@ def test_looking_makes_few_native_calls(tree: StrongroomFileSystem) -> None:
         (fs.info, "", {}),
         (fs.exists, "c/r/a.csv", {"exists": 1}),
         (fs.isfile, "c/r/a.csv", {"exists": 1}),
-        (fs.isdir, "c/r", {"iter_contents": 1}),
+        (fs.isdir, "c/r", {"iter_contents": 1, "exists": 1}),
+        (fs.isdir, "c/r/a.csv", {"iter_contents": 1}),
         (fs.ls, "c/r", {"objects": 1}),
         (fs.find, "c", {"iter_contents": 1}),
         (fs.glob, "c/r/*.csv", {"objects": 1}),
@@ -208,7 +246,7 @@ def test_walk_and_glob_and_du_see_the_tree(tree: StrongroomFileSystem) -> None:
 
 def test_an_object_and_a_folder_may_have_the_same_name(tree: StrongroomFileSystem) -> None:
     tree.pipe("c/r", b"an object")
-    assert tree.info("c/r")["type"] == "file" and tree.isdir("c/r")
+    assert tree.info("c/r")["type"] == "file" and not tree.isdir("c/r")
     assert [info["type"] for info in tree.ls("c") if info["name"] == "c/r"] == ["file", "directory"]
     assert tree.ls("c", detail=False) == ["c/r", "c/s"]
     assert "c/r/d/e.csv" in tree.find("c/r")

@@ -26,6 +26,17 @@ def content(fs: StrongroomFileSystem) -> dict[str, bytes]:
     return {path: fs.cat_file(path) for path in fs.find("")}
 
 
+def test_a_transaction_is_not_part_of_another(fs: StrongroomFileSystem) -> None:
+    with pytest.raises(RuntimeError, match="under way"), fs.transaction:
+        fs.pipe("n/a", b"1")
+        with fs.transaction:
+            fs.pipe("n/b", b"2")
+    assert fs.find("n") == []
+    with fs.transaction:
+        fs.pipe("n/c", b"3")
+    assert fs.find("n") == ["n/c"]
+
+
 def test_everything_appears_at_the_end_in_one_commit(fs: StrongroomFileSystem, tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/put").write_bytes(b"put")

@@ -92,6 +92,14 @@ def test_3_7_9_equality_is_that_of_class_and_folder(tmp_path: Path) -> None:
     assert one != type("Other", (FileStorage,), {})(tmp_path / "x")
 
 
+def test_a_pipe_is_no_object(files: FileStorage) -> None:
+    files.store_bytes("a/x", b"1")
+    os.mkfifo(files.root_dir / "a/pipe")
+    assert list(files) == ["a/x"] and not files.exists("a/pipe")
+    with pytest.raises(MissingExternalResourceError):
+        files.load_stream("a/pipe")
+
+
 def test_3_2_1_it_pickles(files: FileStorage) -> None:
     files.store_bytes("a", b"x")
     again = pickle.loads(pickle.dumps(files))

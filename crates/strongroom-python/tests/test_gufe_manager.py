@@ -230,7 +230,7 @@ def test_4_2_a_name_outside_scratch_is_refused(manager: StorageManager, scratch:
     assert list(manager.storage) == []
 
 
-@pytest.mark.parametrize("labels", [("..", "unit"), ("dag", "../.."), ("", "unit"), ("/dag", "unit")])
+@pytest.mark.parametrize("labels", [("..", "unit"), ("dag", "../.."), ("dag", "../other/unit"), ("", "unit"), ("/dag", "unit")])
 def test_4_2_labels_outside_the_storage_are_refused(scratch: Path, labels: tuple[str, str]) -> None:
     with pytest.raises(InvalidResourceError):
         StorageManager(scratch, MemoryStorage(), *labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,16 @@ def test_stores_are_pickled_by_their_place(folder_store: Store, tmp_path: Path) 
     plain.store_bytes("x", b"2")
     again = pickle.loads(pickle.dumps(plain))
     assert type(again) is strongroom.Storage and again.load("x") == b"2"
+
+
+def test_a_pool_is_told_that_there_is_no_store(tmp_path: Path) -> None:
+    store = strongroom.create(tmp_path / "store")
+    snapshot = store.snapshot("n")
+    shutil.rmtree(tmp_path / "store")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for call in (store.load, snapshot.load):
+            with pytest.raises(FileNotFoundError):
+                pool.apply_async(call, ("n/x",)).get(60)
 
 
 def test_what_calls_return_is_pickled_too(folder_store: Store) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import stat
 import sys
 import time
 from pathlib import Path, PurePosixPath
@@ -101,6 +103,30 @@ def test_many_are_loaded_in_the_order_of_their_names(storage: Storage) -> None:
     assert storage.exists_many(["n/0/0", "n/0/1", "n/1/1"]) == [True, False, True]
     with pytest.raises(strongroom.MissingError, match="n/0/1"):
         storage.load_many(["n/0/0", "n/0/1"])
+
+
+def test_what_is_no_file_is_not_replaced_by_one(storage: Storage, tmp_path: Path) -> None:
+    storage.store_bytes("x", b"1")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder", "folder/"):
+        with pytest.raises(strongroom.ConflictError):
+            storage.load_path("x", f"{tmp_path}/{name}")
+    for none in ("", ".", "/"):
+        with pytest.raises(ValueError, match="no file"):
+            storage.load_path("x", none)
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "private").touch(0o600)
+    storage.load_path("x", tmp_path / "private")
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
+
+
+def test_addresses_of_objects_are_no_content(storage: Storage) -> None:
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(TypeError, match="objects"):
+        storage.store_bytes("x", numpy.array(["a", "b"], dtype=object))
+    storage.store_bytes("x", numpy.arange(3, dtype="u1"))
+    assert storage.load("x") == bytes(range(3))
 
 
 def test_files_go_in_and_come_out(storage: Storage, tmp_path: Path) -> None:

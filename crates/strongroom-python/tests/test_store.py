@@ -81,6 +81,43 @@ def test_objects_are_found_by_their_digests(store: Store, tmp_path: Path) -> Non
     assert store.load(f"./{digest}") == b"1"
 
 
+def test_a_snapshot_reads_as_its_store_does(store: Store, tmp_path: Path) -> None:
+    names = [f"data/set/{number}" for number in range(20)]
+    with store.batch() as batch:
+        for name in names:
+            batch.store_bytes(name, name.encode())
+    snapshot = store.snapshot("data/set")
+    store.store_bytes(names[3], b"later")
+    store.delete(names[4])
+    assert snapshot.load_many(reversed(names)) == [name.encode() for name in reversed(names)]
+    assert snapshot.load_path(names[3], tmp_path / "out") == len(names[3])
+    assert (tmp_path / "out").read_bytes() == names[3].encode()
+    assert snapshot.exists(names[4]) and names[4] in snapshot and not snapshot.exists("data/set/none")
+    for none in ("x/y/z", "../x", "\ud800", 3):
+        assert none not in snapshot and none not in store
+    with pytest.raises(FileNotFoundError):
+        snapshot.load_many([names[0], "data/set/none"])
+    with pytest.raises(ValueError, match="a snapshot has names"):
+        snapshot.load(store.digest(names[0]))
+
+
+def test_tags_are_listed_and_removed(store: Store) -> None:
+    store.store_bytes("a/b/c", b"1")
+    store.store_bytes("a/b/c", b"2")
+    store.store_bytes("x", b"3")
+    store.tag("submitted", "a/b", 1)
+    store.tag("submitted", "a/b", 1)
+    store.tag("first", "", 1)
+    assert store.tags() == [strongroom.Tag("first", "", 1), strongroom.Tag("submitted", "a/b", 1)]
+    assert [tag.name for tag in store.tags("a/b")] == ["submitted"]
+    with pytest.raises(FileExistsError, match="version 1 of a/b has this tag"):
+        store.tag("submitted", "a/b", 2)
+    store.untag("submitted", "a/b")
+    assert [tag.name for tag in store.tags()] == ["first"]
+    with pytest.raises(FileNotFoundError):
+        store.untag("submitted", "a/b")
+
+
 def test_attributes_are_kept_beside_the_bytes(store: Store) -> None:
     store.store_bytes("x", b"1", attributes={"unit.temperature": b"300 K"})
     assert store.metadata("x").attributes == {"unit.temperature": b"300 K"}
@@ -182,12 +219,17 @@ def test_loading_shows_progress_in_bytes(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_callable_that_raises_ends_nothing(store: Store) -> None:
+    told = []
+
     def failing(done: int, total: int) -> None:
+        told.append(done)
         raise ZeroDivisionError
 
     with store.batch(progress=failing) as batch:
         batch.store_bytes("a", b"1")
-    assert store.load_many(["a"], progress=failing) == [b"1"]
+        batch.store_bytes("b", b"2")
+    assert store.load_many(["a", "b"], progress=failing) == [b"1", b"2"]
+    assert len(told) == 2
 
 
 def test_an_old_version_stays_as_it_was(store: Store) -> None:

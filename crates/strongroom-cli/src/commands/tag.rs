@@ -56,17 +56,7 @@ pub async fn run(args: TagArgs, context: &Context) -> Result<Exit> {
     }
     let version = lookup::snapshot(&store, &namespace, at).await?.version();
     let mode = if args.force { StoreMode::Overwrite } else { StoreMode::Create };
-    match store.tag(&namespace, version, &name, mode).await {
-        Ok(_) => {}
-        Err(error) if error.is_already_exists() => {
-            let other = store.tagged(&namespace, &name).await?;
-            if other != version {
-                let detail = format!("version {other} of {} has this tag; --force moves it", lookup::shown(&namespace));
-                return Err(Error::new(ErrorKind::AlreadyExists, "tag", name, detail));
-            }
-        }
-        Err(error) => return Err(error),
-    }
+    store.tag(&namespace, version, &name, mode).await?;
     context.output.json_result(|| tag_json(&name, &namespace, version))?;
     if !context.output.is_json() {
         context.output.note(&format!("version {version} of {} has the tag {name}", lookup::shown(&namespace)));

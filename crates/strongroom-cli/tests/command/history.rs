@@ -62,7 +62,7 @@ fn tags_are_names_for_versions() {
     place.ok("tag run/unit@1 first");
     place.run(["tag", "run/unit", "submitted"]).ends(0, "version 3 of run/unit has the tag submitted");
     place.ok("tag run/unit@3 submitted");
-    place.fails("tag run/unit@2 submitted", 6, "--force moves it");
+    place.fails("tag run/unit@2 submitted", 6, "(--force) moves it");
     place.ok("tag run/unit@2 submitted --force");
     assert_eq!(place.ok("tag --list"), "first\trun/unit@1\nsubmitted\trun/unit@2\n");
     assert_eq!(place.ok("tag --list other"), "");

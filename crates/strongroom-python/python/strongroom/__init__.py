@@ -31,7 +31,7 @@ from __future__ import annotations
 from . import errors
 from ._open import create, create_async, open, open_async, open_storage
 from ._storage import LocalFile, Storage
-from ._store import Batch, Snapshot, Store
+from ._store import Batch, Snapshot, Store, Tag
 from ._strongroom import Commit, Metadata, Receipt, __version__
 from .errors import (
     AlreadyExistsError,
@@ -65,6 +65,7 @@ __all__ = [
     "MissingError",
     "Receipt",
     "Snapshot",
+    "Tag",
     "Storage",
     "StorageManager",
     "Store",

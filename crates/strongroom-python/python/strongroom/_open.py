@@ -103,6 +103,15 @@ def open_storage(url: _Url) -> Storage:
     return Storage(_strongroom.Storage.open_plain(os.fspath(url)).wait())
 
 
+def located(store: _Url | Store | None) -> str | Store:
+    """The same store, by a name that means it wherever it is used from."""
+    return store if isinstance(store, Store) else _strongroom.absolute(_url_of(store))
+
+
+def _url_of(url: _Url | None) -> str:
+    return os.environ.get("STRONGROOM_STORE") or ".strongroom" if url is None else os.fspath(url)
+
+
 def _config(layout: str, compression: str, digests: Iterable[str], grace: timedelta) -> _strongroom._Config:
     return {
         "layout": layout,
@@ -120,10 +129,8 @@ def _opening(
     cache_content: int,
     single_writer: bool | None,
 ) -> Operation[_strongroom.Storage]:
-    if url is None:
-        url = os.environ.get("STRONGROOM_STORE") or ".strongroom"
     if single_writer is None:
         single_writer = os.environ.get("STRONGROOM_SINGLE_WRITER", "").lower() in ("1", "true", "yes", "on")
     folder = _strongroom.cache_folder() if cache == "auto" else cache
     kept = None if folder is None else os.fspath(folder)
-    return _strongroom.Storage.open_content(os.fspath(url), config, author, kept, cache_content, single_writer)
+    return _strongroom.Storage.open_content(_url_of(url), config, author, kept, cache_content, single_writer)

@@ -36,7 +36,12 @@ Stream: TypeAlias = "IO[bytes] | Iterable[Buffer]"
 
 def content(data: Buffer) -> bytes:
     """``bytes`` as they are, since nobody can write to them; a copy of everything else that has bytes."""
-    return data if type(data) is bytes else bytes(memoryview(data))
+    if type(data) is bytes:
+        return data
+    view = memoryview(data)
+    if "O" in view.format:
+        raise TypeError("an array of objects has no bytes of its own, only addresses; pickle it, or give it another dtype")
+    return bytes(view)
 
 
 def pieces(stream: Stream) -> Iterator[bytes]:
@@ -403,7 +408,7 @@ class Storage:
     def __contains__(self, location: object) -> bool:
         try:
             return isinstance(location, (str, os.PathLike)) and self.exists(location)
-        except InvalidError:
+        except (InvalidError, UnicodeError):
             return False
 
     def __iter__(self) -> Iterator[str]:

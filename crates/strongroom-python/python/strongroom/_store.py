@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from . import _html, _strongroom
 from ._file import buffered
 from ._operation import awaited
 from ._storage import Algorithm, Location, Mode, Progress, Storage, Stream, content, pieces, putting
 from ._strongroom import Commit, Metadata, Receipt
+from .errors import InvalidError, MissingError
 
 if TYPE_CHECKING:
     import io
@@ -24,7 +25,15 @@ Layout: TypeAlias = Literal["auto", "whole", "chunked"]
 At: TypeAlias = "int | str"
 
 #: What a fork has of its parent and does not use.
-_of_parents: list[_strongroom.Snapshot] = []
+_of_parents: list[tuple[int, _strongroom.Snapshot] | None] = []
+
+
+class Tag(NamedTuple):
+    """A name for a version of a namespace, which is kept for ever by it."""
+
+    name: str
+    namespace: str
+    version: int
 
 
 class Store(Storage):
@@ -147,11 +156,14 @@ class Store(Storage):
 
         :raises MissingError: if there is no such version or tag, or it was collected.
         """
-        return Snapshot(self._native.snapshot(namespace, _version(at)).wait(), self)
+        return self._snapshot(self._native.snapshot(namespace, _version(at)).wait())
 
     async def snapshot_async(self, namespace: str = "", at: At | None = None) -> Snapshot:
         """:meth:`snapshot` for ``async`` callers."""
-        return Snapshot(await awaited(self._native.snapshot(namespace, _version(at))), self)
+        return self._snapshot(await awaited(self._native.snapshot(namespace, _version(at))))
+
+    def _snapshot(self, native: _strongroom.Snapshot) -> Snapshot:
+        return Snapshot(self, native.namespace, native.version, native)
 
     def log(self, namespace: str = "", limit: int | None = None) -> list[Commit]:
         """The commits of a namespace, the newest first."""
@@ -171,6 +183,25 @@ class Store(Storage):
     async def tag_async(self, name: str, namespace: str, version: int, *, mode: Mode = "create") -> None:
         """:meth:`tag` for ``async`` callers."""
         await awaited(self._native.tag(namespace, version, name, mode))
+
+    def tags(self, namespace: str | None = None) -> list[Tag]:
+        """All tags, or those of a namespace."""
+        return [Tag(*tag) for tag in self._native.tags(namespace).wait()]
+
+    async def tags_async(self, namespace: str | None = None) -> list[Tag]:
+        """:meth:`tags` for ``async`` callers."""
+        return [Tag(*tag) for tag in await awaited(self._native.tags(namespace))]
+
+    def untag(self, name: str, namespace: str) -> None:
+        """Removes a tag; its version may then be collected as others are.
+
+        :raises MissingError: if there is none.
+        """
+        self._native.untag(namespace, name).wait()
+
+    async def untag_async(self, name: str, namespace: str) -> None:
+        """:meth:`untag` for ``async`` callers."""
+        await awaited(self._native.untag(namespace, name))
 
     def namespaces(self, prefix: str = "") -> list[str]:
         """The namespaces that begin with the string ``prefix``, in order."""
@@ -303,28 +334,26 @@ class Snapshot:
     It stays readable for the store's grace period after the version was superseded, and for ever if it has a tag.
     """
 
-    def __init__(self, native: _strongroom.Snapshot, store: Store) -> None:
-        self._opened, self._process = native, os.getpid()
-        #: Of which store.
-        self.store = store
+    #: Of which store.
+    store: Store
+    #: Which namespace.
+    namespace: str
+    #: Which version; 0 if nothing was ever committed.
+    version: int
+
+    def __init__(self, store: Store, namespace: str, version: int, native: _strongroom.Snapshot | None = None) -> None:
+        self.store, self.namespace, self.version = store, namespace, version
+        self._opened = None if native is None else (os.getpid(), native)
 
     @property
     def _native(self) -> _strongroom.Snapshot:
-        if self._process != os.getpid():
-            # A fork. What the parent has opened may be locked for ever, for whoever would drop it too.
-            _of_parents.append(self._opened)
-            self._opened, self._process = self.store.snapshot(self.namespace, self.version)._opened, os.getpid()
-        return self._opened
-
-    @property
-    def namespace(self) -> str:
-        """Which namespace."""
-        return self._opened.namespace
-
-    @property
-    def version(self) -> int:
-        """Which version; 0 if nothing was ever committed."""
-        return self._opened.version
+        opened, process = self._opened, os.getpid()
+        if opened is None or opened[0] != process:
+            # In a fork, what the parent has opened may be locked for ever, for whoever would drop it too.
+            _of_parents.append(opened)
+            native = self.store._native.snapshot(self.namespace, str(self.version)).wait()
+            opened = self._opened = process, native
+        return opened[1]
 
     def load(self, location: Location, start: int | None = None, end: int | None = None) -> bytes:
         """As :meth:`Storage.load`."""
@@ -334,9 +363,55 @@ class Snapshot:
         """As :meth:`Storage.load_async`."""
         return await awaited(self._native.load(location, start, end))
 
+    def load_many(self, locations: Iterable[Location], *, progress: Progress | None = None) -> list[bytes]:
+        """As :meth:`Storage.load_many`."""
+        return self._native.load_many(locations, progress).wait()
+
+    async def load_many_async(self, locations: Iterable[Location], *, progress: Progress | None = None) -> list[bytes]:
+        """As :meth:`Storage.load_many_async`."""
+        return await awaited(self._native.load_many(locations, progress))
+
+    def load_path(
+        self,
+        location: Location,
+        path: str | os.PathLike[str],
+        *,
+        mode: Mode = "overwrite",
+        progress: Progress | None = None,
+    ) -> int:
+        """As :meth:`Storage.load_path`."""
+        return self._native.load_path(location, path, mode, progress).wait()
+
+    async def load_path_async(
+        self,
+        location: Location,
+        path: str | os.PathLike[str],
+        *,
+        mode: Mode = "overwrite",
+        progress: Progress | None = None,
+    ) -> int:
+        """As :meth:`Storage.load_path_async`."""
+        return await awaited(self._native.load_path(location, path, mode, progress))
+
     def load_stream(self, location: Location) -> io.BufferedReader:
         """As :meth:`Storage.load_stream`."""
         return buffered(self._native.open(location).wait(), os.fspath(location))
+
+    def exists(self, location: Location) -> bool:
+        """As :meth:`Storage.exists`."""
+        try:
+            self.metadata(location)
+        except MissingError:
+            return False
+        return True
+
+    async def exists_async(self, location: Location) -> bool:
+        """As :meth:`Storage.exists_async`."""
+        try:
+            await self.metadata_async(location)
+        except MissingError:
+            return False
+        return True
 
     def metadata(self, location: Location) -> Metadata:
         """As :meth:`Storage.metadata`."""
@@ -354,13 +429,10 @@ class Snapshot:
         return (found.location for found in self.objects())
 
     def __contains__(self, location: object) -> bool:
-        if not isinstance(location, (str, os.PathLike)):
-            return False
         try:
-            self.metadata(location)
-        except FileNotFoundError:
+            return isinstance(location, (str, os.PathLike)) and self.exists(location)
+        except (InvalidError, UnicodeError):
             return False
-        return True
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
@@ -372,7 +444,8 @@ class Snapshot:
         return hash((self.store, self.namespace, self.version))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Store.snapshot, (self.store, self.namespace, self.version)
+        # Opened when it is first used: pools of processes hang where an OSError is raised while they are given something.
+        return Snapshot, (self.store, self.namespace, self.version)
 
     def __repr__(self) -> str:
         return f"<strongroom.Snapshot of {self.namespace or '.'!r} at {self.version}>"

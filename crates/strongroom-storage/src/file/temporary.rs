@@ -14,11 +14,10 @@ use rustix::io::Errno;
 use super::copy::share_blocks;
 use super::folders::{ATTEMPTS, Folder, refused_at};
 use super::place::{Place, TEMPORARY_FOLDER};
-#[cfg(doc)]
-use crate::error::ErrorKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::location::Location;
 use crate::options::{Durability, StoreMode, StoreOptions};
+use crate::target::in_the_way;
 
 /// Where open files can be linked from.
 pub(super) const OPEN_FILES: &str = "/proc/self/fd";
@@ -178,7 +177,7 @@ impl Temporary {
         }
         place.put(location, options, |folder, name| match options.mode {
             StoreMode::Create => self.create_at(folder, name),
-            StoreMode::Overwrite => self.replace_at(folder, name),
+            StoreMode::Overwrite => self.replace_at(folder, name, options.read_only),
         })
     }
 
@@ -204,8 +203,8 @@ impl Temporary {
         Ok(())
     }
 
-    /// Puts the file in the place of another, or where there is none.
-    fn replace_at(&mut self, folder: &Folder, name: &str) -> io::Result<()> {
+    /// Puts the file in the place of another, whose permissions it gets, or where there is none.
+    fn replace_at(&mut self, folder: &Folder, name: &str, read_only: bool) -> io::Result<()> {
         if self.path.is_none() {
             let linked = match self.link(folder.file.as_fd(), Path::new(name)) {
                 Ok(()) => return Ok(()),
@@ -215,6 +214,18 @@ impl Temporary {
             match linked {
                 Err(error) if has_no_links(&error) => self.copy_to_named()?,
                 other => other?,
+            }
+        }
+        let path = folder.path.join(name);
+        if let Ok(found) = std::fs::symlink_metadata(&path) {
+            if let Some(in_the_way) = in_the_way(&found, &path).filter(|_| !found.is_dir()) {
+                return Err(Error::new(ErrorKind::Conflict, "store", path.display(), in_the_way).into());
+            }
+            if found.is_file() && !read_only {
+                let wanted = self.place.file_mode(found.mode() & 0o777)?;
+                if self.file.metadata()?.mode() & 0o7777 != wanted {
+                    self.file.set_permissions(Permissions::from_mode(wanted))?;
+                }
             }
         }
         self.rename(folder, name, false)

@@ -20,8 +20,10 @@ from fsspec.asyn import (  # type: ignore[import-untyped]
     sync_wrapper,
 )
 from fsspec.callbacks import DEFAULT_CALLBACK, NoOpCallback  # type: ignore[import-untyped]
+from fsspec.config import apply_config  # type: ignore[import-untyped]
 
 from .._open import create as create_store
+from .._open import located
 from .._open import open as open_store
 from .._storage import Mode, content
 from .._store import Store
@@ -41,13 +43,27 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _MAGIC = re.compile("[*?[]")
+#: What file systems of fsspec take.
+_OPTIONS = {"asynchronous", "batch_size", "listings_expiry_time", "loop", "max_paths", "use_listings_cache"}
 _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 #: The changes that calls of one file system gather for a call that does many things at once.
 _gathering: ContextVar[tuple[object, Changes] | None] = ContextVar("_gathering", default=None)
 
 
-class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
+class _ByStore(type(AsyncFileSystem)):  # type: ignore[misc]
+    """File systems are shared by the store that is meant where one is asked for, however it is named."""
+
+    def __call__(cls, *given: Any, **options: Any) -> Any:
+        if given:
+            given = (located(given[0]), *given[1:])
+        else:
+            options = apply_config(cls, options)
+            options["store"] = located(options.get("store"))
+        return super().__call__(*given, **options)
+
+
+class StrongroomFileSystem(AsyncFileSystem, metaclass=_ByStore):  # type: ignore[misc]
     """Locations in a content store as files; folders are there by what is in them.
 
     :param store: the URL or path of a store, as :func:`strongroom.open` takes it, or a :class:`strongroom.Store`. Without it:
@@ -76,6 +92,8 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
         single_writer: bool | None = None,
         **options: Any,
     ) -> None:
+        if unknown := options.keys() - _OPTIONS:
+            raise TypeError(f"{type(self).__name__} has no option {min(unknown)!r}")
         _forget_the_loop_of_the_parent()
         super().__init__(**options)
         if not isinstance(store, Store):
@@ -111,12 +129,12 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
         try:
             return _listing.file(path, await self.store.metadata_async(path))
         except MissingError:
-            if is_digest(path) or not await self._isdir(path):
+            if is_digest(path) or not await self._has_below(path):
                 raise
             return _listing.folder(path)
 
     async def _exists(self, path: str, **_: Any) -> bool:
-        return await self._isfile(path) or await self._isdir(path)
+        return await self._isfile(path) or await self._has_below(path)
 
     async def _isfile(self, path: str) -> bool:
         try:
@@ -126,6 +144,14 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
             return False
 
     async def _isdir(self, path: str) -> bool:
+        """Whether there are objects below it, and it is none itself: one that is both goes where files go."""
+        path = self._strip_protocol(path)
+        if not await self._has_below(path):
+            return False
+        changes = self._changes()
+        return not ((changes is not None and path in changes) or await self._isfile(path))
+
+    async def _has_below(self, path: str) -> bool:
         path = self._strip_protocol(path)
         return path == "" or await _listing.is_folder(self.store, path)
 
@@ -177,7 +203,10 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
 
     async def _modified(self, path: str) -> datetime:
         """When it was stored."""
-        return datetime.fromtimestamp((await self._object_info(path))["mtime"], timezone.utc)
+        stored = (await self._object_info(path))["mtime"]
+        if stored is None:
+            raise InvalidError(f"modified {path}: content has no time of its own; ask for a name", "modified", path)
+        return datetime.fromtimestamp(stored, timezone.utc)
 
     ukey = sync_wrapper(_ukey)
     checksum = sync_wrapper(_checksum)
@@ -279,7 +308,7 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
         try:
             size = await self.store.load_path_async(rpath, lpath, progress=told)
         except MissingError:
-            if not await self._isdir(rpath):
+            if not await self._has_below(rpath):
                 raise
             os.makedirs(lpath, exist_ok=True)
             return
@@ -354,7 +383,7 @@ class StrongroomFileSystem(AsyncFileSystem):  # type: ignore[misc]
         async with self._at_once() as changes:
             if await self._is_there(path1, changes):
                 changes.copy(path1, path2, mode)
-            elif not await self._isdir(path1):
+            elif not await self._has_below(path1):
                 raise missing(path1)
 
     async def _copy(self, path1: Any, path2: Any, **options: Any) -> None:

@@ -23,7 +23,12 @@ class StrongroomTransaction(Transaction):  # type: ignore[misc]
         self.changes = Changes(fs.store)
 
     def start(self) -> None:
-        """Begins."""
+        """Begins.
+
+        :raises RuntimeError: if there is one under way: one is not part of another.
+        """
+        if self.fs._intrans:
+            raise RuntimeError("a transaction of this file system is under way already")
         super().start()
         self.changes = Changes(self.fs.store)
 

@@ -54,7 +54,8 @@ def _entries(path: str) -> dict[str, bool]:
             return {
                 entry.name: entry.is_dir(follow_symlinks=False)
                 for entry in entries
-                if not (entry.is_symlink() and entry.is_dir())
+                # Neither symlinks to folders, nor pipes and such.
+                if (not entry.is_dir() if entry.is_symlink() else entry.is_file() or entry.is_dir())
             }
     except (FileNotFoundError, NotADirectoryError):
         return {}

@@ -1,7 +1,8 @@
 """What can go wrong, for callers of gufe and of strongroom alike.
 
-Each class is one of gufe's and one of :mod:`strongroom.errors`, and so also the builtin that Python programs catch. The
-error of strongroom that it came from is its ``__cause__``.
+What is missing is gufe's :class:`MissingExternalResourceError`, which as with gufe is no ``FileNotFoundError``. Each other class is
+one of gufe's and one of :mod:`strongroom.errors`, and so also the builtin that Python programs catch. The error of strongroom
+that it came from is its ``__cause__``.
 """
 
 from __future__ import annotations

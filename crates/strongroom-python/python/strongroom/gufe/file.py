@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+def _at_once(path: str, flags: int) -> int:
+    # A pipe would have us wait for whoever writes to it.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class FileStorage(BaseStorage, _bases.FileStorage):
     """Objects as files ``root_dir/<location>``, which other programs read and may write.
 
@@ -172,7 +177,10 @@ class FileStorage(BaseStorage, _bases.FileStorage):
     def _load_stream(self, location: Location) -> IO[bytes]:
         name = self._name(location)
         try:
-            return open(self._root + name, "rb")
+            file = open(self._root + name, "rb", opener=_at_once)
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file
+            file.close()
         except OSError:
             pass
         try:

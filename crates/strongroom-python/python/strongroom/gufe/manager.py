@@ -59,7 +59,8 @@ class StorageManager(_bases.StorageManager):
         self.container = container
         self.attempt = attempt
         self._namespace = self.append_to_namespace(dag_label, unit_label)
-        canonical(self._namespace)
+        for name in (dag_label, unit_label, self._namespace):
+            canonical(name)
 
     @property
     def namespace(self) -> str:

@@ -82,3 +82,41 @@ async fn a_handle_that_is_new_replaces_what_another_stored() {
         assert_eq!(bench.tree(), names(&["a", "a/b"]), "{way}");
     }
 }
+
+#[tokio::test]
+async fn who_may_read_an_object_stays_so_when_it_is_replaced() {
+    for (way, config) in ways() {
+        let bench = Bench::with(config);
+        bench.store("a", "old").await;
+        let path = bench.storage.root().join("a");
+        for private in [0o600, 0o640, 0o444] {
+            set_mode(&path, private);
+            bench.store("a", "new").await;
+            assert_eq!((mode(&path), bench.load("a").await.as_str()), (private, "new"), "{way}");
+        }
+        bench
+            .storage
+            .store(&at("a"), "kept".into(), &StoreOptions::default().with_read_only(true))
+            .await
+            .expect("store");
+        assert_eq!(mode(&path) & 0o222, 0, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_not_replaced() {
+    for (way, config) in ways() {
+        let bench = Bench::with(config);
+        bench.store("folder/x", "below").await;
+        let root = bench.storage.root();
+        std::os::unix::fs::symlink("folder", root.join("link")).expect("made");
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), fifo, rustix::fs::Mode::RUSR, 0).expect("made");
+        for (name, says) in [("link", "link to a folder"), ("pipe", "not a file"), ("folder", "objects below")] {
+            let stored = bench.storage.store_bytes(&at(name), "new".into()).await;
+            check_kind(stored, ErrorKind::Conflict, says);
+        }
+        assert_eq!(bench.load("link/x").await, "below", "{way}");
+        assert!(std::fs::symlink_metadata(root.join("pipe")).is_ok_and(|found| !found.is_file()), "{way}");
+    }
+}

@@ -1,0 +1,5 @@
+"""``python -m strongroom``: the command."""
+
+from ._command import main
+
+main()
