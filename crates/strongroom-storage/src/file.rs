@@ -48,8 +48,8 @@ use place::{Place, failed};
 /// readers see old content or new, on NFS too. Create-if-absent is `link(2)`, or an exclusive rename where there are no links.
 ///
 /// `a` and `a/b` can't both be objects; the second is [`Conflict`](crate::ErrorKind::Conflict). Only regular files are objects:
-/// a symlink to a file can be read like one, a symlink to a folder is not followed by listings. Files whose names are not
-/// UTF-8 are not listed.
+/// a symlink to a file can be read like one, and is replaced; a symlink to a folder is not followed by listings, and like pipes and
+/// devices in the way of an object. Files whose names are not UTF-8 are not listed.
 ///
 /// On network file systems whose clients keep listings for a while (NFS, SMB, FUSE, ...), and on those of which nothing is known,
 /// [`consistent_listing`](Capabilities::consistent_listing) is not promised: there another machine may see late what this one did.
@@ -59,7 +59,8 @@ use place::{Place, failed};
 ///
 /// Permissions follow the umask, unless the root folder says otherwise by its own: where it is set-group-id and its group may
 /// write, the group may read and write all that is put there, whatever the umask; if besides everybody may read and enter it,
-/// everybody may read that too. [`share`](Self::share) sets them. A handle looks once, when it first puts something there.
+/// everybody may read that too. [`share`](Self::share) sets them. A handle looks once, when it first puts something there. An object
+/// that is replaced keeps the permissions that it had.
 ///
 /// A local path is a hard link in a folder of its own, so that the file [lasts](LocalPath) until it is dropped. Nobody can make
 /// one without being allowed to write to the root, where the file system has none, or of an object that a symlink has on another

@@ -177,7 +177,7 @@ impl Temporary {
         }
         place.put(location, options, |folder, name| match options.mode {
             StoreMode::Create => self.create_at(folder, name),
-            StoreMode::Overwrite => self.replace_at(folder, name, options.read_only),
+            StoreMode::Overwrite => self.replace_at(folder, name, options),
         })
     }
 
@@ -204,7 +204,7 @@ impl Temporary {
     }
 
     /// Puts the file in the place of another, whose permissions it gets, or where there is none.
-    fn replace_at(&mut self, folder: &Folder, name: &str, read_only: bool) -> io::Result<()> {
+    fn replace_at(&mut self, folder: &Folder, name: &str, options: &StoreOptions) -> io::Result<()> {
         if self.path.is_none() {
             let linked = match self.link(folder.file.as_fd(), Path::new(name)) {
                 Ok(()) => return Ok(()),
@@ -216,19 +216,30 @@ impl Temporary {
                 other => other?,
             }
         }
-        let path = folder.path.join(name);
-        if let Ok(found) = std::fs::symlink_metadata(&path) {
-            if let Some(in_the_way) = in_the_way(&found, &path).filter(|_| !found.is_dir()) {
-                return Err(Error::new(ErrorKind::Conflict, "store", path.display(), in_the_way).into());
-            }
-            if found.is_file() && !read_only {
-                let wanted = self.place.file_mode(found.mode() & 0o777)?;
-                if self.file.metadata()?.mode() & 0o7777 != wanted {
-                    self.file.set_permissions(Permissions::from_mode(wanted))?;
-                }
-            }
-        }
+        self.prepare_to_replace(&folder.path.join(name), options)?;
         self.rename(folder, name, false)
+    }
+
+    /// Gives the file the permissions of the one at `path`, whose place it takes, if that is one.
+    fn prepare_to_replace(&self, path: &Path, options: &StoreOptions) -> io::Result<()> {
+        // What can't be looked at, or is gone, the rename tells.
+        let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+        // A folder may be empty, and then it goes.
+        if let Some(in_the_way) = in_the_way(&found, path).filter(|_| !found.is_dir()) {
+            return Err(Error::new(ErrorKind::Conflict, "store", path.display(), in_the_way).into());
+        }
+        if !found.is_file() || options.read_only {
+            return Ok(());
+        }
+        let wanted = self.place.file_mode(found.mode() & 0o777)?;
+        if self.file.metadata()?.mode() & 0o7777 == wanted {
+            return Ok(());
+        }
+        self.file.set_permissions(Permissions::from_mode(wanted))?;
+        match options.durability {
+            Durability::Synced => (self.place.config.sync)(&self.file),
+            Durability::Relaxed => Ok(()),
+        }
     }
 
     fn link(&self, folder: BorrowedFd<'_>, name: &Path) -> io::Result<()> {
