@@ -39,6 +39,12 @@ pub fn address(name: &Bound<'_, PyAny>) -> PyResult<Address> {
     Address::parse(text_of(name)?.to_str()?).map_err(error::raised)
 }
 
+/// Whether a text is meant as a digest, not as a location.
+#[pyfunction]
+pub fn is_digest(text: &str) -> bool {
+    Address::is_digest(text)
+}
+
 /// Python's way of saying which bytes: from the end where a number is negative.
 pub fn range(start: Option<i64>, end: Option<i64>) -> PyResult<ByteRange> {
     let unsigned = |number: i64| u64::try_from(number).ok();

@@ -31,11 +31,15 @@ mod _strongroom {
     #[pymodule_export]
     use crate::batch::{Batch, Receipt};
     #[pymodule_export]
-    use crate::command::{absolute, cache_folder, is_digest, run_command};
+    use crate::command::{cache_folder, run_command};
+    #[pymodule_export]
+    use crate::convert::is_digest;
     #[pymodule_export]
     use crate::listing::Listing;
     #[pymodule_export]
     use crate::object::{Commit, Metadata};
+    #[pymodule_export]
+    use crate::opening::absolute_url;
     #[pymodule_export]
     use crate::operation::{Operation, Task};
     #[pymodule_export]

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use pyo3::prelude::*;
 use strongroom::{
     Address, ByteRange, ContentConfig, ContentStorage, Error, ErrorKind, ExternalStorage, LoadOptions, Location,
     NewFile, ObjectRef, OpenOptions, Result,
 };
 
+use crate::error;
 use crate::progress::Progress;
 
 /// How many plain objects are read or looked at at once.
@@ -24,6 +26,12 @@ pub fn absolute(url: &str) -> Result<String> {
     let folder = std::path::absolute(folder).map_err(|error| Error::from_io("open", url, error))?;
     let refuse = |_| Error::new(ErrorKind::Invalid, "open", url, "the path of this folder is not UTF-8");
     folder.into_os_string().into_string().map_err(refuse)
+}
+
+/// [`absolute`], for Python.
+#[pyfunction]
+pub fn absolute_url(url: &str) -> PyResult<String> {
+    absolute(url).map_err(error::raised)
 }
 
 /// How a storage is opened, and opened again in another process.

@@ -154,6 +154,8 @@ INTERRUPTED = """
 import os, signal, sys, threading
 import strongroom
 
+# Whoever starts the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 store = strongroom.create(sys.argv[1])
 
 def endless():

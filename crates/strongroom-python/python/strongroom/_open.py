@@ -105,7 +105,7 @@ def open_storage(url: _Url) -> Storage:
 
 def located(store: _Url | Store | None) -> str | Store:
     """The same store, by a name that means it wherever it is used from."""
-    return store if isinstance(store, Store) else _strongroom.absolute(_url_of(store))
+    return store if isinstance(store, Store) else _strongroom.absolute_url(_url_of(store))
 
 
 def _url_of(url: _Url | None) -> str:
