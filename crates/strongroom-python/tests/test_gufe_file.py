@@ -95,9 +95,12 @@ def test_3_7_9_equality_is_that_of_class_and_folder(tmp_path: Path) -> None:
 def test_a_pipe_is_no_object(files: FileStorage) -> None:
     files.store_bytes("a/x", b"1")
     os.mkfifo(files.root_dir / "a/pipe")
-    assert list(files) == ["a/x"] and not files.exists("a/pipe")
+    assert list(files) == ["a/x"] and not files.exists("a/pipe") and "a/pipe" not in files
+    with pytest.raises(ExternalResourceError):
+        files.store_bytes("a/pipe", b"1")
     with pytest.raises(MissingExternalResourceError):
-        files.load_stream("a/pipe")
+        files.delete("a/pipe")
+    assert (files.root_dir / "a/pipe").is_fifo()
 
 
 def test_3_2_1_it_pickles(files: FileStorage) -> None:

@@ -22,16 +22,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-def _at_once(path: str, flags: int) -> int:
-    # A pipe would have us wait for whoever writes to it.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 class FileStorage(BaseStorage, _bases.FileStorage):
     """Objects as files ``root_dir/<location>``, which other programs read and may write.
 
     A file is replaced by a finished one, never written to, and durable when the call that stores it returns. That it was deleted
-    is not made durable.
+    is not made durable. Pipes and devices are no objects; to load one is to wait for whoever writes to it, as with ``open``.
 
     :param root_dir: the folder. Nothing is made before the first write.
     :param exist_ok: with ``True`` or ``False`` the storage is as gufe has it since its pull request 827: the folder is
@@ -177,10 +172,7 @@ class FileStorage(BaseStorage, _bases.FileStorage):
     def _load_stream(self, location: Location) -> IO[bytes]:
         name = self._name(location)
         try:
-            file = open(self._root + name, "rb", opener=_at_once)
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file
-            file.close()
+            return open(self._root + name, "rb")
         except OSError:
             pass
         try:
