@@ -43,8 +43,8 @@ impl ContentStorage {
             Err(error) if error.is_already_exists() => match self.tagged(namespace, name).await {
                 Ok(same) if same == version => Ok(tag()),
                 Ok(other) => {
-                    let shown = if namespace.as_str().is_empty() { "." } else { namespace.as_str() };
-                    let detail = format!("version {other} of {shown} has this tag; to overwrite it (--force) moves it");
+                    let log = LogName::Namespace(namespace.clone());
+                    let detail = format!("version {other} of {log} has this tag; overwriting it (--force) moves it");
                     Err(Error::new(ErrorKind::AlreadyExists, "tag", name, detail).with_source(error))
                 }
                 Err(_) => Err(error),

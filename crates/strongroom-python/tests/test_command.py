@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
+import pytest
+
 import strongroom
+from strongroom import _command
 
 
 def command(*words: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -28,4 +33,24 @@ def test_the_command_and_the_package_share_a_store(tmp_path: Path) -> None:
 
 
 def test_the_command_says_the_version_of_the_package() -> None:
-    assert command("--version").stdout == f"strongroom {strongroom.__version__}\n"
+    expected = f"strongroom {strongroom.__version__}\n"
+    assert command("--version").stdout == expected
+    module = [sys.executable, "-m", "strongroom", "--version"]
+    assert subprocess.run(module, capture_output=True, text=True, timeout=60).stdout == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "during"), [(signal.default_int_handler, signal.SIG_DFL), (signal.SIG_IGN, signal.SIG_IGN)]
+)
+def test_ctrl_c_ends_the_command_unless_it_was_ignored(
+    monkeypatch: pytest.MonkeyPatch, before: object, during: object
+) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(_command, "run_command", lambda _: seen.append(signal.getsignal(signal.SIGINT)))
+    own = signal.signal(signal.SIGINT, before)  # type: ignore[arg-type]
+    try:
+        with pytest.raises(SystemExit):
+            _command.main()
+    finally:
+        signal.signal(signal.SIGINT, own)
+    assert seen == [during]

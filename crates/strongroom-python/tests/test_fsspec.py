@@ -282,6 +282,8 @@ def test_times_are_those_of_storing(fs: StrongroomFileSystem) -> None:
     fs.pipe("c/x", b"1")
     assert before.timestamp() - 1 <= fs.modified("c/x").timestamp() <= datetime.now(timezone.utc).timestamp() + 1
     assert fs.created("c/x") == fs.modified("c/x")
+    with pytest.raises(ValueError, match="no time"):
+        fs.modified(fs.ukey("c/x"))
 
 
 def test_links_for_others_are_not_offered(tree: StrongroomFileSystem) -> None:

@@ -110,7 +110,7 @@ def test_tags_are_listed_and_removed(store: Store) -> None:
     store.tag("first", "", 1)
     assert store.tags() == [strongroom.Tag("first", "", 1), strongroom.Tag("submitted", "a/b", 1)]
     assert [tag.name for tag in store.tags("a/b")] == ["submitted"]
-    with pytest.raises(FileExistsError, match="version 1 of a/b has this tag"):
+    with pytest.raises(FileExistsError, match="version 1 of namespace a/b has this tag"):
         store.tag("submitted", "a/b", 2)
     store.untag("submitted", "a/b")
     assert [tag.name for tag in store.tags()] == ["first"]

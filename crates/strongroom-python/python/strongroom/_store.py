@@ -25,7 +25,7 @@ Layout: TypeAlias = Literal["auto", "whole", "chunked"]
 At: TypeAlias = "int | str"
 
 #: What a fork has of its parent and does not use.
-_of_parents: list[tuple[int, _strongroom.Snapshot] | None] = []
+_of_parents: list[tuple[int, _strongroom.Snapshot]] = []
 
 
 class Tag(NamedTuple):
@@ -349,8 +349,9 @@ class Snapshot:
     def _native(self) -> _strongroom.Snapshot:
         opened, process = self._opened, os.getpid()
         if opened is None or opened[0] != process:
-            # In a fork, what the parent has opened may be locked for ever, for whoever would drop it too.
-            _of_parents.append(opened)
+            if opened is not None:
+                # In a fork, what the parent has opened may be locked for ever, for whoever would drop it too.
+                _of_parents.append(opened)
             native = self.store._native.snapshot(self.namespace, str(self.version)).wait()
             opened = self._opened = process, native
         return opened[1]
